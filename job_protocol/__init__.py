@@ -1,0 +1,1 @@
+"""The facts that the control plane, the puller and the clients share. Standard library only."""

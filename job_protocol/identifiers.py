@@ -1,0 +1,30 @@
+"""Derived identifiers: what is created twice from the same cause gets the same id."""
+
+from __future__ import annotations
+
+import uuid
+
+_NAMESPACE = uuid.UUID("6a0f3f0e-5d0c-5d0e-8d57-6a6f62666572")
+
+
+def _derive(*parts: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, "\n".join(f"{len(part)}:{part}" for part in parts)))
+
+
+def first_allocation(site: str, job_id: str, upload_version: str) -> str:
+    """The id of the allocation that an accepted upload causes."""
+    return _derive("allocation", site, job_id, upload_version)
+
+
+def next_allocation(allocation_id: str) -> str:
+    """The id of the allocation that follows when `allocation_id` is retried or rescheduled."""
+    return _derive("next", allocation_id)
+
+
+def result_mark(site: str, job_id: str, path: str) -> str:
+    """The value of the object metadata by which a result is known as such.
+
+    It names the place as well, so that a result which the user copies elsewhere (S3 copies the
+    metadata with it) is an ordinary input there.
+    """
+    return _derive("result", site, job_id, path)

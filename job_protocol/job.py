@@ -1,0 +1,78 @@
+"""The job item: written by the Lambdas alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from job_protocol.items import SCHEMA_VERSION, decoded_by
+from job_protocol.object_keys import Problem
+from job_protocol.states import JobKind, JobStatus, Outcome, Role
+
+DEFAULT_KEEP_DAYS = 90
+"""How long the items of a dead job stay in the table."""
+
+
+def _problems(rows: list[dict[str, str]]) -> tuple[Problem, ...]:
+    return tuple(Problem(**row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a user submitted, named by (site, id).
+
+    Times are whole seconds since the epoch.
+
+    Attributes:
+        site: the site's name.
+        id: the job id, which is the prefix in the site's bucket.
+        bucket: the site's bucket.
+        role: the place in the tree of job ids.
+        kind: batch, parameterized or periodic.
+        status, outcome: see `states`.
+        rev: rises by one with every change that a user may see.
+        unpublished: whether the status objects do not show this revision yet. Whoever raises
+            `rev` sets it; only the publisher that has written the objects takes it away.
+        run: 1 for the first accepted upload of this job id, then 2, ...
+        upload: S3 version id of the `aws-job-stat.txt` whose `FILE_UPLOAD` caused this run.
+        sequencer: S3 sequencer of the newest event that was acted on.
+        stop_sequencer: S3 sequencer of a `JOB_STOP` that found no job yet.
+        current: id of the current allocation.
+        created: time of the first upload; inputs older than that were never results.
+        submitted: time of this run's upload.
+        finished: time at which the job became dead.
+        message: why the job is in this state, a sentence.
+        note: why the user's last word changed nothing, a sentence.
+        reasons: why the upload was rejected.
+        lease, lease_until: the publisher that is writing the status objects, and until when.
+        ttl: when the item may be deleted.
+    """
+
+    site: str
+    id: str
+    bucket: str
+    role: Role = decoded_by(Role, default=Role.LEAF)
+    kind: JobKind = decoded_by(JobKind, default=JobKind.BATCH)
+    status: JobStatus = decoded_by(JobStatus, default=JobStatus.PENDING)
+    outcome: Outcome | None = decoded_by(Outcome, default=None)
+    rev: int = 1
+    unpublished: bool = False
+    run: int = 0
+    upload: str | None = None
+    sequencer: str | None = None
+    stop_sequencer: str | None = None
+    current: str | None = None
+    created: int | None = None
+    submitted: int | None = None
+    finished: int | None = None
+    message: str | None = None
+    note: str | None = None
+    reasons: tuple[Problem, ...] = decoded_by(_problems, default=())
+    lease: str | None = None
+    lease_until: int | None = None
+    ttl: int | None = None
+    v: int = SCHEMA_VERSION
+
+    @property
+    def active(self) -> bool:
+        """Whether a run of the job has not ended."""
+        return self.role is Role.LEAF and self.status is not JobStatus.DEAD

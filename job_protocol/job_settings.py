@@ -1,0 +1,88 @@
+"""What `aws-job.json` says beside the script, as the puller and the publisher use it.
+
+The admission of user input (types, bounds, messages) is the control plane's; the published form
+is `docs/aws-job.schema.json`. Only what the user stated is kept: an unstated value is None and
+never becomes a scheduler's flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from job_protocol.items import decoded_by, from_attributes
+
+DEFAULT_PRIORITY = 50
+"""Nomad's default; priorities go from 1 to 100, a higher one first."""
+
+DEFAULT_RETRY_DELAY = 30
+"""Seconds before an allocation that follows a failed one; Nomad's batch reschedule delay is 5 s,
+too short for a scheduler's queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """Further allocations after one that failed or was lost.
+
+    Attributes:
+        attempts: how many further allocations at most.
+        delay: seconds before each.
+    """
+
+    attempts: int
+    delay: int = DEFAULT_RETRY_DELAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What the job asks of the scheduler; None means the scheduler's or the script's own word.
+
+    Attributes:
+        nodes: number of nodes.
+        cpus: CPUs (cores) for the task.
+        memory_mb: memory per node in MiB.
+        gpus: number of GPUs.
+    """
+
+    nodes: int | None = None
+    cpus: int | None = None
+    memory_mb: int | None = None
+    gpus: int | None = None
+
+
+def _resources(attributes: Mapping[str, Any]) -> Resources:
+    return from_attributes(Resources, attributes)
+
+
+def _retries(attributes: Mapping[str, Any]) -> Retries:
+    return from_attributes(Retries, attributes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSettings:
+    """The stated settings of one run.
+
+    Attributes:
+        name: the job's name at the scheduler.
+        priority: 1 to 100 among the jobs that wait for the site.
+        time_limit: seconds of wall time.
+        resources: see `Resources`.
+        account: the account, group or project that the scheduler charges.
+        queue: the scheduler's queue or partition.
+        retries: see `Retries`.
+        results: patterns of what is pushed (see `path_patterns`); empty means everything.
+        exclude: patterns of what is not pushed.
+        reuse: patterns of earlier results that are inputs of a re-run.
+    """
+
+    name: str | None = None
+    priority: int | None = None
+    time_limit: int | None = None
+    resources: Resources = decoded_by(_resources, default=Resources())
+    account: str | None = None
+    queue: str | None = None
+    retries: Retries | None = decoded_by(_retries, default=None)
+    results: tuple[str, ...] = decoded_by(tuple, default=())
+    exclude: tuple[str, ...] = decoded_by(tuple, default=())
+    reuse: tuple[str, ...] = decoded_by(tuple, default=())

@@ -1,0 +1,85 @@
+"""The manifest of an upload: the exact object versions that were validated and that will run.
+
+A small one travels inside the allocation's item, a large one as an object in the bucket: every
+update of an item is charged by the whole item's size, so the item stays near one kilobyte.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+
+INLINE_LIMIT = 1024
+"""Bytes up to which the packed manifest lies in the item."""
+
+MAX_UNPACKED = 256 * 1024 * 1024
+
+
+class ManifestError(ValueError):
+    """A manifest that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One input.
+
+    Attributes:
+        path: relative to the job directory; one that ends in `/` is an empty folder.
+        version: the S3 version id that was validated.
+        size: bytes.
+    """
+
+    path: str
+    version: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All inputs of one run."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def total_bytes(self) -> int:
+        """The size of all inputs together, in bytes."""
+        return sum(entry.size for entry in self.entries)
+
+    def to_json(self) -> bytes:
+        """The form in which a large manifest lies in the bucket."""
+        rows = [[entry.path, entry.version, entry.size] for entry in self.entries]
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def pack(self) -> bytes:
+        """The compressed form for the item."""
+        return zlib.compress(self.to_json(), 9)
+
+    @staticmethod
+    def from_json(text: bytes) -> Manifest:
+        """Read a manifest from the bucket.
+
+        Raises:
+            ManifestError: it is not one.
+        """
+        try:
+            rows = json.loads(text)
+            return Manifest(tuple(Entry(str(p), str(v), int(s)) for p, v, s in rows))
+        except (ValueError, TypeError) as error:
+            raise ManifestError(f"not a manifest of inputs: {error}") from error
+
+    @staticmethod
+    def unpack(packed: bytes) -> Manifest:
+        """Read a manifest from an item.
+
+        Raises:
+            ManifestError: it is not one, or it unpacks to more than 256 MiB.
+        """
+        engine = zlib.decompressobj()
+        try:
+            text = engine.decompress(packed, MAX_UNPACKED)
+        except zlib.error as error:
+            raise ManifestError(f"not a packed manifest of inputs: {error}") from error
+        if not engine.eof:
+            raise ManifestError("the packed manifest of inputs is cut short or too large")
+        return Manifest.from_json(text)

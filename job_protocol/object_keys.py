@@ -1,0 +1,246 @@
+"""Keys in a site's bucket: the only place that builds, parses and judges them.
+
+The job id is the prefix: `projA/job7` owns `projA/job7/...`. Names that begin with `aws-job-`
+directly under a job id belong to the protocol, `_jobferry/` at the top to jobferry itself.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+STATUS_WORD = "aws-job-stat.txt"
+STATUS_DETAILS = "aws-job-stat.json"
+SCRIPT = "aws-job-run.sh"
+SETTINGS = "aws-job.json"
+STDOUT = "aws-job-stdout.txt"
+STDERR = "aws-job-stderr.txt"
+OWNER_MARK = "aws-job-allocation.json"
+"""On the site only: says which allocation a job directory belongs to."""
+
+RESERVED_PREFIX = "aws-job-"
+OWN_PREFIX = "_jobferry/"
+SITE_CONTROL_DIR = ".jobferry"
+"""On the site only: the puller's own folder inside the jobs directory."""
+
+MAX_SEGMENT_BYTES = 255
+MAX_JOB_ID_BYTES = 512
+MAX_KEY_BYTES = 1024
+
+STATUS_NAMES = frozenset({STATUS_WORD, STATUS_DETAILS})
+PUSHED_PROTOCOL_NAMES = frozenset({STDOUT, STDERR})
+"""The protocol's names that the puller itself writes to the bucket."""
+INPUT_PROTOCOL_NAMES = frozenset({SCRIPT})
+"""Names with the reserved prefix that a user uploads as an input (`aws-job.json` has none)."""
+
+API_WORDS = frozenset(
+    {
+        "allocations",
+        "deployment",
+        "deployments",
+        "dispatch",
+        "evaluate",
+        "evaluations",
+        "force",
+        "periodic",
+        "plan",
+        "scale",
+        "stable",
+        "summary",
+        "versions",
+    }
+)
+"""Actions of the HTTP API; the last segment of a job id may not be one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason for a rejection.
+
+    Attributes:
+        key: the object key (or job id) that it is about.
+        problem: what is wrong, a sentence.
+        remedy: what to do, a sentence.
+    """
+
+    key: str
+    problem: str
+    remedy: str
+
+
+def input_key(job_id: str, path: str) -> str:
+    """The key of an input or a result: `path` is relative to the job directory."""
+    return f"{job_id}/{path}"
+
+
+def status_word_key(job_id: str) -> str:
+    """The key of the job's `aws-job-stat.txt`."""
+    return f"{job_id}/{STATUS_WORD}"
+
+
+def status_details_key(job_id: str) -> str:
+    """The key of the job's `aws-job-stat.json`."""
+    return f"{job_id}/{STATUS_DETAILS}"
+
+
+def input_manifest_key(allocation_id: str) -> str:
+    """Where a manifest of inputs lies that is too large for the job table."""
+    return f"{OWN_PREFIX}manifests/{allocation_id}.json"
+
+
+def result_report_key(allocation_id: str) -> str:
+    """Where the full list of what was left out lies when it is too long for the job table."""
+    return f"{OWN_PREFIX}results/{allocation_id}.json"
+
+
+def job_of_mark(key: str) -> str | None:
+    """The job id of a key that ends in `aws-job-stat.txt`, or None if it is no such key.
+
+    The id comes back as it stands, valid or not; a mark at the top of the bucket gives "".
+    """
+    if key == STATUS_WORD:
+        return ""
+    suffix = f"/{STATUS_WORD}"
+    return key[: -len(suffix)] if key.endswith(suffix) else None
+
+
+def relative_path(job_id: str, key: str) -> str:
+    """The path inside the job directory of a key under the job's prefix.
+
+    Raises:
+        ValueError: the key is not under the prefix.
+    """
+    prefix = f"{job_id}/"
+    if not key.startswith(prefix):
+        raise ValueError(f"key {key!r} is not under {prefix!r}")
+    return key[len(prefix) :]
+
+
+def ancestors(job_id: str) -> list[str]:
+    """The folders above a job id, outermost first: `a/b/c` has `a` and `a/b`."""
+    parts = job_id.split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts))]
+
+
+def _control_character(text: str) -> str | None:
+    for char in text:
+        if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp"):
+            return char
+    return None
+
+
+def _unsafe_segment(segment: str) -> tuple[str, str] | None:
+    """What makes a path segment unsafe on a Unix file system, and the remedy."""
+    if segment == "":
+        return "has an empty path segment (two slashes in a row, or one at an end)", (
+            "remove the extra slash"
+        )
+    if segment in (".", ".."):
+        return f"contains the path segment {segment!r}", "use a plain relative path"
+    if (char := _control_character(segment)) is not None:
+        return f"contains the control character U+{ord(char):04X}", "rename it without that"
+    if len(segment.encode("utf-8", "surrogatepass")) > MAX_SEGMENT_BYTES:
+        return f"has a path segment of more than {MAX_SEGMENT_BYTES} bytes", "shorten it"
+    return None
+
+
+def job_id_problems(job_id: str) -> list[Problem]:
+    """Every reason why `job_id` cannot name a job; an empty list if it can."""
+    if not job_id:
+        return [
+            Problem(
+                STATUS_WORD,
+                f"{STATUS_WORD} lies at the top of the bucket, so the job has no name",
+                f"upload to s3://BUCKET/JOB/{STATUS_WORD}; "
+                "perhaps a shell variable with the job's name was empty",
+            )
+        ]
+    found: list[Problem] = []
+    segments = job_id.split("/")
+    for segment in segments:
+        if (unsafe := _unsafe_segment(segment)) is not None:
+            found.append(Problem(job_id, f"job id {job_id!r} {unsafe[0]}", unsafe[1]))
+        elif segment.startswith(RESERVED_PREFIX):
+            found.append(
+                Problem(
+                    job_id,
+                    f"job id {job_id!r} has the segment {segment!r}, which the protocol reserves",
+                    f"choose a name that does not begin with {RESERVED_PREFIX!r}",
+                )
+            )
+    if len(job_id.encode("utf-8", "surrogatepass")) > MAX_JOB_ID_BYTES:
+        found.append(
+            Problem(job_id, f"the job id is longer than {MAX_JOB_ID_BYTES} bytes", "shorten it")
+        )
+    if segments[0] in (OWN_PREFIX.rstrip("/"), SITE_CONTROL_DIR):
+        found.append(
+            Problem(job_id, f"{segments[0]!r} is jobferry's own folder", "choose another name")
+        )
+    if segments[-1] in API_WORDS:
+        found.append(
+            Problem(
+                job_id,
+                f"the last segment {segments[-1]!r} of the job id is a word of the API",
+                "choose another name",
+            )
+        )
+    return found
+
+
+def is_protocol_name(path: str) -> bool:
+    """Whether a relative path is one of the protocol's names directly under the job id."""
+    return "/" not in path and path.startswith(RESERVED_PREFIX)
+
+
+def may_be_pushed(path: str) -> bool:
+    """Whether the puller may write this relative path as a result.
+
+    A status name at any depth never; a reserved name directly under the job id only if it is a
+    log of the puller's.
+    """
+    if path.rstrip("/").rsplit("/", 1)[-1] in STATUS_NAMES:
+        return False
+    return not is_protocol_name(path) or path in PUSHED_PROTOCOL_NAMES
+
+
+def input_path_problems(job_id: str, paths: Iterable[str]) -> list[Problem]:
+    """Every reason why these relative paths cannot become one job directory.
+
+    Args:
+        job_id: the job, for the keys in the messages.
+        paths: relative paths; one that ends in `/` is an empty folder.
+    """
+    found: list[Problem] = []
+    files: set[str] = set()
+    folders: set[str] = set()
+    for path in paths:
+        key = input_key(job_id, path)
+        trimmed = path.removesuffix("/")
+        segments = trimmed.split("/")
+        unsafe = next((u for s in segments if (u := _unsafe_segment(s)) is not None), None)
+        if unsafe is not None:
+            found.append(Problem(key, f"the key {unsafe[0]}", unsafe[1]))
+            continue
+        if segments[-1] in STATUS_NAMES or (
+            is_protocol_name(trimmed) and trimmed not in INPUT_PROTOCOL_NAMES
+        ):
+            found.append(
+                Problem(
+                    key,
+                    f"{segments[-1]!r} is a name of the protocol",
+                    f"rename the file so that it does not begin with {RESERVED_PREFIX!r}",
+                )
+            )
+            continue
+        (folders if path.endswith("/") else files).add(trimmed)
+        folders.update(ancestors(trimmed))
+    for both in sorted(files & folders):
+        found.append(
+            Problem(
+                input_key(job_id, both),
+                "the key is a file, and other keys lie under it as under a folder",
+                "delete or rename one of them: a path on the site is either a file or a folder",
+            )
+        )
+    return found

@@ -1,0 +1,134 @@
+"""Keys and index keys of the job table: the only place that builds and parses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+QUEUE_INDEX = "queue"
+LIST_INDEX = "list"
+DUE_INDEX = "due"
+
+CONTROL_SORT_KEY = "CTL"
+HEX_DIGITS = "0123456789abcdef"
+
+_QUEUE_CONTROL = "0"
+_QUEUE_STOP = "1"
+_QUEUE_PENDING = "2"
+_QUEUE_DEFERRED = "3"
+_MAX_PRIORITY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The primary key of an item."""
+
+    pk: str
+    sk: str
+
+
+def job(site: str, job_id: str) -> Key:
+    """A job, folder, template or rejected upload."""
+    return Key(f"J#{site}", job_id)
+
+
+def allocation(site: str, allocation_id: str) -> Key:
+    """An allocation; the first hex digit of its id (a hash) spreads a site over 16 partitions."""
+    return Key(f"A#{site}#{allocation_id[0]}", allocation_id)
+
+
+def heartbeat(site: str, installation: str) -> Key:
+    """The sign of life of one installation of the puller."""
+    return Key(f"S#{site}", installation)
+
+
+def control(site: str) -> Key:
+    """What an operator wants of a whole site (drain, least puller version)."""
+    return Key(f"C#{site}", CONTROL_SORT_KEY)
+
+
+def allocation_partitions(site: str) -> list[str]:
+    """All partition keys under which a site's allocations lie."""
+    return [f"A#{site}#{digit}" for digit in HEX_DIGITS]
+
+
+def heartbeat_partition(site: str) -> str:
+    """The partition key of a site's heartbeats."""
+    return f"S#{site}"
+
+
+def site_of(pk: str) -> str:
+    """The site that a partition key `X#site...` belongs to. Site names contain no `#`."""
+    return pk.split("#")[1]
+
+
+def is_job(pk: str) -> bool:
+    """Whether the partition key is that of jobs."""
+    return pk.startswith("J#")
+
+
+def is_allocation(pk: str) -> bool:
+    """Whether the partition key is that of allocations."""
+    return pk.startswith("A#")
+
+
+def is_heartbeat(pk: str) -> bool:
+    """Whether the partition key is that of heartbeats."""
+    return pk.startswith("S#")
+
+
+def queue_partition(site: str) -> str:
+    """The queue index's partition key: what needs the site's puller."""
+    return f"Q#{site}"
+
+
+def list_partition(site: str) -> str:
+    """The list index's partition key: a site's jobs by time of submission."""
+    return f"L#{site}"
+
+
+def queue_control() -> str:
+    """The queue sort key of the control row: always the first."""
+    return _QUEUE_CONTROL
+
+
+def queue_stop(time: int) -> str:
+    """The queue sort key of a stop request.
+
+    Args:
+        time: when it was asked for, in seconds since the epoch.
+    """
+    return f"{_QUEUE_STOP}#{time:012d}"
+
+
+def queue_pending(priority: int, created: int, not_before: int | None = None) -> str:
+    """The queue sort key of an allocation that waits: by priority, then by age.
+
+    Args:
+        priority: 1 to 100, a higher one first (Nomad's rule).
+        created: seconds since the epoch.
+        not_before: seconds since the epoch; a deferred one sorts behind all others, by this time.
+    """
+    if not_before is not None:
+        return f"{_QUEUE_DEFERRED}#{not_before:012d}"
+    return f"{_QUEUE_PENDING}#{_MAX_PRIORITY - priority:03d}#{created:012d}"
+
+
+def is_stop(queue_sort_key: str) -> bool:
+    """Whether the queue row is a stop request."""
+    return queue_sort_key.startswith(f"{_QUEUE_STOP}#")
+
+
+def is_control(queue_sort_key: str) -> bool:
+    """Whether the queue row is the site's control row."""
+    return queue_sort_key == _QUEUE_CONTROL
+
+
+def deferred_until(queue_sort_key: str) -> int | None:
+    """The time in seconds since the epoch before which a deferred row is not due, else None."""
+    kind, _, rest = queue_sort_key.partition("#")
+    return int(rest) if kind == _QUEUE_DEFERRED else None
+
+
+def listed(submitted: int, job_id: str) -> str:
+    """The list index's sort key; read backwards it gives the newest job first."""
+    return f"{submitted:012d}#{job_id}"

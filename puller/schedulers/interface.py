@@ -1,0 +1,123 @@
+"""What every scheduler adapter offers to a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from job_protocol.job_settings import JobSettings
+
+
+class SchedulerState(StrEnum):
+    """What a scheduler says of a job, reduced to what a pass decides on.
+
+    `UNKNOWN` is a state that the adapter does not know: it is logged and taken for live.
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+
+
+class EndReason(StrEnum):
+    """Why a scheduler ended a job, where it wins over the script's own exit code."""
+
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    CANCELLED = "cancelled"
+    NODE_FAILURE = "node_failure"
+    REFUSED = "refused"
+    """The scheduler could not start the job (bad directory, bad interpreter)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedJob:
+    """One job as the scheduler lists it, or as its accounting remembers it.
+
+    Attributes:
+        id: the scheduler's id.
+        state: see `SchedulerState`.
+        words: the scheduler's own words for state and reason, verbatim, for people.
+        identity: what the scheduler shows of the submission by which an allocation is
+            recognised: the path of the wrapper. None where this answer does not show it.
+        end: why it ended, where the scheduler itself ended it.
+        exit_code: the script's code as the scheduler knows it (128 + n for signal n); None while
+            it runs or where the answer does not tell.
+        user: the owner as the scheduler shows it, where it does.
+        submitted_at: seconds since the epoch, where the answer shows it.
+    """
+
+    id: str
+    state: SchedulerState
+    words: str
+    identity: str | None = None
+    end: EndReason | None = None
+    exit_code: int | None = None
+    user: str | None = None
+    submitted_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What is handed to the scheduler.
+
+    Attributes:
+        name: the job's name there (already shortened and cleaned by the adapter's rules).
+        job_dir: the job directory, the working directory of the job.
+        wrapper: the file that is submitted; its path is the allocation's identity.
+        scheduler_output: where the scheduler's own output file goes (outside `job_dir`).
+        settings: what the user stated.
+        environment: the environment of the user's login shell.
+        site_arguments: the site's `submit_args`, before the job's own.
+        keep_open: file descriptors that the submitting process inherits; a lock held on one of
+            them tells a later pass that an orphaned submission has not ended yet.
+    """
+
+    name: str
+    job_dir: Path
+    wrapper: Path
+    scheduler_output: Path
+    settings: JobSettings
+    environment: Mapping[str, str]
+    site_arguments: tuple[str, ...] = ()
+    keep_open: tuple[int, ...] = field(default=())
+
+
+class Scheduler(Protocol):
+    """A batch scheduler. Every method may raise `SchedulerUnavailable`."""
+
+    @property
+    def name(self) -> str:
+        """The name in settings and in the job table."""
+
+    @property
+    def directive_prefixes(self) -> tuple[str, ...]:
+        """How a directive line of a script begins, e.g. `#SBATCH`."""
+
+    def script_problem(self, script: str) -> str | None:
+        """Why this script must not be submitted here (a sentence), or None."""
+
+    def submit(self, submission: Submission) -> str:
+        """Submit, and return the scheduler's id.
+
+        Raises:
+            SubmissionRefused: refused for good.
+            SubmissionDeferred: refused for a limit of a queue or a user.
+            SubmissionUnknown: it timed out or died; it may have been accepted.
+        """
+
+    def list_mine(self) -> dict[str, ListedJob]:
+        """All of this user's jobs that the scheduler shows, by id.
+
+        An id that is absent from an answer is no evidence that the job has ended.
+        """
+
+    def detail(self, scheduler_id: str) -> ListedJob | None:
+        """All that the scheduler and its accounting know of one job, or None if nothing."""
+
+    def cancel(self, scheduler_id: str) -> None:
+        """Ask for the end of a job. One that is unknown or has ended is no error."""
