@@ -53,7 +53,8 @@ class Allocation:
         not_before: time before which no puller may claim it.
         settings: what `aws-job.json` stated.
         manifest: the packed manifest of inputs, when small.
-        manifest_in_bucket: whether the manifest lies at `object_keys.input_manifest_key`.
+        manifest_of: the allocation for which a large manifest was written; it lies at
+            `object_keys.input_manifest_key(manifest_of)`.
         keep_days: days to keep the item after the end.
         token: the claim's fencing token.
         installation: the installation of the puller that holds the claim.
@@ -81,7 +82,7 @@ class Allocation:
         lambda attributes: from_attributes(JobSettings, attributes), default=JobSettings()
     )
     manifest: bytes | None = None
-    manifest_in_bucket: bool = False
+    manifest_of: str | None = None
     keep_days: int = DEFAULT_KEEP_DAYS
     token: str | None = None
     installation: str | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, TypeVar
 
 SCHEMA_VERSION = 1
@@ -13,7 +12,6 @@ SCHEMA_VERSION = 1
 T = TypeVar("T")
 
 
-@cache
 def _decoders(cls: type[Any]) -> dict[str, Callable[[Any], Any] | None]:
     return {f.name: f.metadata.get("decode") for f in dataclasses.fields(cls)}
 

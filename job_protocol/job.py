@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from job_protocol.items import SCHEMA_VERSION, decoded_by
 from job_protocol.object_keys import Problem
-from job_protocol.states import JobKind, JobStatus, Outcome, Role
+from job_protocol.states import ClientStatus, JobKind, JobStatus, Outcome, Role, Word, word_of
 
 DEFAULT_KEEP_DAYS = 90
 """How long the items of a dead job stay in the table."""
@@ -32,11 +32,13 @@ class Job:
         rev: rises by one with every change that a user may see.
         unpublished: whether the status objects do not show this revision yet. Whoever raises
             `rev` sets it; only the publisher that has written the objects takes it away.
+        announce: whether the event that tells this state has not been sent yet.
         run: 1 for the first accepted upload of this job id, then 2, ...
         upload: S3 version id of the `aws-job-stat.txt` whose `FILE_UPLOAD` caused this run.
         sequencer: S3 sequencer of the newest event that was acted on.
         stop_sequencer: S3 sequencer of a `JOB_STOP` that found no job yet.
         current: id of the current allocation.
+        client_status: its client status as last derived.
         created: time of the first upload; inputs older than that were never results.
         submitted: time of this run's upload.
         finished: time at which the job became dead.
@@ -56,11 +58,13 @@ class Job:
     outcome: Outcome | None = decoded_by(Outcome, default=None)
     rev: int = 1
     unpublished: bool = False
+    announce: bool = False
     run: int = 0
     upload: str | None = None
     sequencer: str | None = None
     stop_sequencer: str | None = None
     current: str | None = None
+    client_status: ClientStatus | None = decoded_by(ClientStatus, default=None)
     created: int | None = None
     submitted: int | None = None
     finished: int | None = None
@@ -76,3 +80,8 @@ class Job:
     def active(self) -> bool:
         """Whether a run of the job has not ended."""
         return self.role is Role.LEAF and self.status is not JobStatus.DEAD
+
+    @property
+    def word(self) -> Word:
+        """The word of `aws-job-stat.txt` that says the job's state."""
+        return word_of(self.outcome, self.client_status)

@@ -19,6 +19,12 @@ STDERR = "aws-job-stderr.txt"
 OWNER_MARK = "aws-job-allocation.json"
 """On the site only: says which allocation a job directory belongs to."""
 
+TOP_OF_BUCKET = "."
+"""Stands for the job id of a mark at the top of the bucket, which has none."""
+
+EMPTY_PREFIX = "/"
+"""Stands for the empty job id of the mark `/aws-job-stat.txt`."""
+
 RESERVED_PREFIX = "aws-job-"
 OWN_PREFIX = "_jobferry/"
 SITE_CONTROL_DIR = ".jobferry"
@@ -76,12 +82,18 @@ def input_key(job_id: str, path: str) -> str:
 
 def status_word_key(job_id: str) -> str:
     """The key of the job's `aws-job-stat.txt`."""
-    return f"{job_id}/{STATUS_WORD}"
+    return _protocol_key(job_id, STATUS_WORD)
 
 
 def status_details_key(job_id: str) -> str:
     """The key of the job's `aws-job-stat.json`."""
-    return f"{job_id}/{STATUS_DETAILS}"
+    return _protocol_key(job_id, STATUS_DETAILS)
+
+
+def _protocol_key(job_id: str, name: str) -> str:
+    if job_id == TOP_OF_BUCKET:
+        return name
+    return f"/{name}" if job_id == EMPTY_PREFIX else f"{job_id}/{name}"
 
 
 def input_manifest_key(allocation_id: str) -> str:
@@ -97,12 +109,13 @@ def result_report_key(allocation_id: str) -> str:
 def job_of_mark(key: str) -> str | None:
     """The job id of a key that ends in `aws-job-stat.txt`, or None if it is no such key.
 
-    The id comes back as it stands, valid or not; a mark at the top of the bucket gives "".
+    The id comes back as it stands, valid or not, but never empty (see `TOP_OF_BUCKET` and
+    `EMPTY_PREFIX`), so that even a mark in a wrong place can be answered.
     """
     if key == STATUS_WORD:
-        return ""
+        return TOP_OF_BUCKET
     suffix = f"/{STATUS_WORD}"
-    return key[: -len(suffix)] if key.endswith(suffix) else None
+    return (key[: -len(suffix)] or EMPTY_PREFIX) if key.endswith(suffix) else None
 
 
 def relative_path(job_id: str, key: str) -> str:
@@ -147,11 +160,11 @@ def _unsafe_segment(segment: str) -> tuple[str, str] | None:
 
 def job_id_problems(job_id: str) -> list[Problem]:
     """Every reason why `job_id` cannot name a job; an empty list if it can."""
-    if not job_id:
+    if job_id in ("", TOP_OF_BUCKET, EMPTY_PREFIX):
         return [
             Problem(
-                STATUS_WORD,
-                f"{STATUS_WORD} lies at the top of the bucket, so the job has no name",
+                _protocol_key(job_id or EMPTY_PREFIX, STATUS_WORD),
+                f"{STATUS_WORD} lies under no prefix, so the job has no name",
                 f"upload to s3://BUCKET/JOB/{STATUS_WORD}; "
                 "perhaps a shell variable with the job's name was empty",
             )

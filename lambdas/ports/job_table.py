@@ -1,0 +1,273 @@
+"""The job table, as the Lambdas use it. Every write has a named condition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from job_protocol import dynamodb_json, table_keys
+from job_protocol.allocation import Allocation
+from job_protocol.items import from_attributes, to_attributes
+from job_protocol.job import Job
+from job_protocol.states import ClientStatus, Desired, Role
+from lambdas.errors import Conflict
+
+_BATCH_GET_LIMIT = 100
+
+
+def _typed_key(key: table_keys.Key) -> dict[str, Any]:
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+
+
+def job_item(job: Job) -> dict[str, Any]:
+    """A job as it lies in the table, with its index keys."""
+    attributes = to_attributes(job)
+    key = table_keys.job(job.site, job.id)
+    attributes.update(pk=key.pk, sk=key.sk)
+    if job.submitted is not None:
+        attributes["lpk"] = table_keys.list_partition(job.site)
+        attributes["lsk"] = table_keys.listed(job.submitted, job.id)
+    return dynamodb_json.encode(attributes)
+
+
+def allocation_item(allocation: Allocation) -> dict[str, Any]:
+    """A new allocation as it lies in the table, waiting in its site's queue."""
+    attributes = to_attributes(allocation)
+    key = table_keys.allocation(allocation.site, allocation.id)
+    attributes.update(pk=key.pk, sk=key.sk)
+    if not allocation.client_status.terminal:
+        attributes["qpk"] = table_keys.queue_partition(allocation.site)
+        attributes["qsk"] = table_keys.queue_pending(
+            allocation.priority, allocation.created, allocation.not_before
+        )
+    return dynamodb_json.encode(attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    expression: str
+    names: dict[str, str]
+    values: dict[str, Any]
+
+    def arguments(self) -> dict[str, Any]:
+        arguments: dict[str, Any] = {"ConditionExpression": self.expression}
+        if self.names:
+            arguments["ExpressionAttributeNames"] = self.names
+        if self.values:
+            arguments["ExpressionAttributeValues"] = self.values
+        return arguments
+
+
+ABSENT = _Condition("attribute_not_exists(pk)", {}, {})
+
+
+def _as_read(job: Job | None) -> _Condition:
+    """The item is as it was read: the same revision, and the same publisher at work (or none)."""
+    if job is None:
+        return ABSENT
+    values = {":rev": {"N": str(job.rev)}}
+    if job.lease is None:
+        return _Condition("rev = :rev AND attribute_not_exists(lease)", {}, values)
+    return _Condition("rev = :rev AND lease = :lease", {}, values | {":lease": {"S": job.lease}})
+
+
+def _absent_or_rejected() -> _Condition:
+    return _Condition(
+        "attribute_not_exists(pk) OR #role = :rejected",
+        {"#role": "role"},
+        {":rejected": {"S": Role.REJECTED.value}},
+    )
+
+
+class JobTable:
+    """The job table of one deployment."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        """Use the table.
+
+        Args:
+            client: a boto3 DynamoDB client.
+            table: the table's name.
+        """
+        self._client = client
+        self._table = table
+
+    def job(self, site: str, job_id: str) -> Job | None:
+        """The job item, read consistently."""
+        item = self._get(table_keys.job(site, job_id))
+        return from_attributes(Job, item) if item is not None else None
+
+    def allocation(self, site: str, allocation_id: str) -> Allocation | None:
+        """The allocation, read consistently."""
+        item = self._get(table_keys.allocation(site, allocation_id))
+        return from_attributes(Allocation, item) if item is not None else None
+
+    def _get(self, key: table_keys.Key) -> dict[str, Any] | None:
+        answer = self._client.get_item(
+            TableName=self._table, Key=_typed_key(key), ConsistentRead=True
+        )
+        return dynamodb_json.decode(answer["Item"]) if "Item" in answer else None
+
+    def jobs(self, site: str, job_ids: list[str]) -> dict[str, Job]:
+        """Those of the given job items that exist, read consistently; at most 100 ids."""
+        if not job_ids:
+            return {}
+        wanted = [_typed_key(table_keys.job(site, job_id)) for job_id in job_ids]
+        found: dict[str, Job] = {}
+        while wanted:
+            answer = self._client.batch_get_item(
+                RequestItems={
+                    self._table: {"Keys": wanted[:_BATCH_GET_LIMIT], "ConsistentRead": True}
+                }
+            )
+            for item in answer["Responses"].get(self._table, []):
+                job = from_attributes(Job, dynamodb_json.decode(item))
+                found[job.id] = job
+            wanted = wanted[_BATCH_GET_LIMIT:]
+            unread = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+            wanted.extend(unread)
+        return found
+
+    def site_last_seen(self, site: str) -> int | None:
+        """The newest heartbeat of a site, in seconds since the epoch."""
+        answer = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": table_keys.heartbeat_partition(site)}},
+            ProjectionExpression="#at",
+            ExpressionAttributeNames={"#at": "at"},
+        )
+        return max((int(item["at"]["N"]) for item in answer["Items"] if "at" in item), default=None)
+
+    def put_folder(self, folder: Job) -> bool:
+        """Create a folder item; False if something else took the place first.
+
+        Condition: nothing is there, or a rejected upload.
+        """
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=job_item(folder),
+                **_absent_or_rejected().arguments(),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def replace_job(self, read: Job | None, new: Job) -> None:
+        """Write a job item.
+
+        Condition: the item is as it was read.
+
+        Raises:
+            Conflict: it is not.
+        """
+        try:
+            self._client.put_item(
+                TableName=self._table, Item=job_item(new), **_as_read(read).arguments()
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            raise Conflict(f"job {new.id!r} changed meanwhile") from error
+
+    def create_allocation(self, read: Job | None, new: Job, allocation: Allocation) -> None:
+        """Write a job item and its new current allocation, both or neither.
+
+        Conditions: the job is as it was read, the allocation does not exist.
+
+        Raises:
+            Conflict: one of them failed.
+        """
+        self._transact(
+            {"Put": self._put(job_item(new), _as_read(read))},
+            {"Put": self._put(allocation_item(allocation), ABSENT)},
+            job_id=new.id,
+        )
+
+    def stop_unclaimed(self, read: Job, new: Job, now: int) -> None:
+        """End the current allocation, which no puller has claimed.
+
+        Conditions: the job is as it was read; the allocation is pending and has no token.
+
+        Raises:
+            Conflict: one of them failed.
+        """
+        self._stop(
+            read,
+            new,
+            update="SET client_status = :stopped, ended_at = :now, reason = :reason, "
+            "desired = :stop REMOVE qpk, qsk",
+            condition="client_status = :pending AND attribute_not_exists(#token)",
+            values={
+                ":stopped": ClientStatus.STOPPED,
+                ":pending": ClientStatus.PENDING,
+                ":now": now,
+                ":reason": "stopped by the user before the site had claimed it",
+                ":stop": Desired.STOP,
+            },
+        )
+
+    def ask_to_stop(self, read: Job, new: Job, now: int) -> None:
+        """Ask the puller that holds the current allocation to stop it.
+
+        Conditions: the job is as it was read; the allocation is claimed and has not ended.
+
+        Raises:
+            Conflict: one of them failed.
+        """
+        terminal = {
+            f":t{n}": s for n, s in enumerate(sorted(s for s in ClientStatus if s.terminal))
+        }
+        self._stop(
+            read,
+            new,
+            update="SET desired = :stop, qpk = :qpk, qsk = :qsk",
+            condition=f"attribute_exists(#token) AND NOT client_status IN ({', '.join(terminal)})",
+            values={
+                ":stop": Desired.STOP,
+                ":qpk": table_keys.queue_partition(read.site),
+                ":qsk": table_keys.queue_stop(now),
+                **terminal,
+            },
+        )
+
+    def _stop(
+        self, read: Job, new: Job, *, update: str, condition: str, values: dict[str, object]
+    ) -> None:
+        if read.current is None:
+            raise Conflict(f"job {read.id!r} has no allocation to stop")
+        key = table_keys.allocation(read.site, read.current)
+        self._transact(
+            {"Put": self._put(job_item(new), _as_read(read))},
+            {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": _typed_key(key),
+                    "UpdateExpression": update,
+                    "ConditionExpression": condition,
+                    "ExpressionAttributeNames": {"#token": "token"},
+                    "ExpressionAttributeValues": dynamodb_json.encode(values),
+                }
+            },
+            job_id=new.id,
+        )
+
+    def _put(self, item: dict[str, Any], condition: _Condition) -> dict[str, Any]:
+        return {"TableName": self._table, "Item": item, **condition.arguments()}
+
+    def _transact(self, *writes: dict[str, Any], job_id: str) -> None:
+        try:
+            self._client.transact_write_items(TransactItems=list(writes))
+        except self._client.exceptions.TransactionCanceledException as error:
+            raise Conflict(f"job {job_id!r} changed meanwhile: {_reasons(error)}") from error
+
+
+def _reasons(error: ClientError) -> str:
+    reasons = error.response.get("CancellationReasons", [])
+    return ", ".join(str(reason.get("Code")) for reason in reasons)
+
+
+def as_folder(site: str, folder: str, bucket: str) -> Job:
+    """The item of a folder above a job; it never becomes a leaf."""
+    return replace(Job(site=site, id=folder, bucket=bucket), role=Role.FOLDER)

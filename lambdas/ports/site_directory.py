@@ -1,0 +1,65 @@
+"""Which site a bucket belongs to, and the site's limits, as the deployment recorded them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from lambdas.errors import UnknownBucket
+from lambdas.rules.upload import Limits
+
+_CACHE_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One site of the deployment.
+
+    Attributes:
+        name: the site's name.
+        bucket: its bucket.
+        limits: what one upload may have.
+        keep_days: days that the items of a dead job stay in the table.
+    """
+
+    name: str
+    bucket: str
+    limits: Limits
+    keep_days: int
+
+
+class SiteDirectory:
+    """Reads the SSM parameters that the deployment wrote, one per bucket."""
+
+    def __init__(self, parameters: Any, prefix: str) -> None:
+        """Use the parameters.
+
+        Args:
+            parameters: a Powertools `SSMProvider`, which caches.
+            prefix: the parameters' common path.
+        """
+        self._parameters = parameters
+        self._prefix = prefix
+
+    def of_bucket(self, bucket: str) -> Site:
+        """The site whose bucket this is.
+
+        Raises:
+            UnknownBucket: the deployment knows no such bucket.
+        """
+        try:
+            text = self._parameters.get(f"{self._prefix}/{bucket}", max_age=_CACHE_SECONDS)
+        except Exception as error:
+            if "ParameterNotFound" not in f"{error!r}{error.__cause__!r}":
+                raise
+            raise UnknownBucket(
+                f"bucket {bucket} belongs to no site of this deployment: deploy again"
+            ) from error
+        record = json.loads(text)
+        return Site(
+            name=record["site"],
+            bucket=bucket,
+            limits=Limits(files=record["max_upload_files"], size=record["max_upload_bytes"]),
+            keep_days=record["keep_days"],
+        )

@@ -1,0 +1,127 @@
+"""Brings a job's status objects, events and next allocation up to date with the job table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from job_protocol.allocation import Allocation
+from job_protocol.items import SCHEMA_VERSION
+from job_protocol.job import Job
+from job_protocol.states import Outcome
+from lambdas.errors import Conflict, JobBusy
+from lambdas.ports.event_bus import EventBus
+from lambdas.ports.job_table import JobTable
+from lambdas.rules.derivation import derive
+from lambdas.rules.status_document import details, event_detail, render_details, wants_event
+
+LEASE_SECONDS = 90
+"""Longer than the Lambda's time limit, so that who holds an expired lease no longer runs."""
+
+_TRIES = 20
+
+
+class StatusWriter(Protocol):
+    """Writes the status objects of a job into its site's bucket."""
+
+    def put_status(self, job_id: str, word: bytes, details: bytes) -> None:
+        """Write both objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """The publisher's work on one job, safe to repeat and to run twice at once.
+
+    Attributes:
+        table: the job table.
+        bucket_of: the status writer of a bucket.
+        events: the event bus.
+        every_transition: whether every change of state is announced, or only the end.
+        clock: the time in seconds since the epoch.
+        new_lease: makes an id for this publisher's lease.
+    """
+
+    table: JobTable
+    bucket_of: Callable[[str], StatusWriter]
+    events: EventBus
+    every_transition: bool
+    clock: Callable[[], int]
+    new_lease: Callable[[], str]
+
+    def publish(self, site: str, job_id: str) -> None:
+        """Write what the table says of a job, until it has not changed while it was written.
+
+        Raises:
+            JobBusy: another publisher holds the job; come back when its lease has run out.
+            Conflict: the job kept changing.
+        """
+        lease = self.new_lease()
+        for _ in range(_TRIES):
+            job = self.table.job(site, job_id)
+            if job is None or job.v > SCHEMA_VERSION:
+                return
+            allocation = self._allocation(job)
+            derived = derive(job, allocation, self.clock())
+            if not derived.job.unpublished:
+                return
+            try:
+                held = self._acquire(job, derived.job, derived.successor, lease)
+                self._write(held, derived.successor or allocation)
+                self.table.replace_job(
+                    held,
+                    replace(held, unpublished=False, announce=False, lease=None, lease_until=None),
+                )
+            except Conflict:
+                continue
+            return
+        raise Conflict(f"job {job_id!r} of site {site} kept changing")
+
+    def _allocation(self, job: Job) -> Allocation | None:
+        if job.current is None or job.outcome is Outcome.REJECTED:
+            return None
+        return self.table.allocation(job.site, job.current)
+
+    def _acquire(self, read: Job, new: Job, successor: Allocation | None, lease: str) -> Job:
+        """Write what was derived, and take the lease in the same write.
+
+        Where another publisher holds it, only what was derived is written: the revision tells
+        the holder to start again.
+        """
+        now = self.clock()
+        foreign = read.lease not in (None, lease) and (read.lease_until or 0) > now
+        held = new if foreign else replace(new, lease=lease, lease_until=now + LEASE_SECONDS)
+        if successor is not None:
+            self.table.create_allocation(read, held, successor)
+        elif held != read:
+            self.table.replace_job(read, held)
+        if foreign:
+            seconds = (read.lease_until or now) - now
+            raise JobBusy(f"job {read.id!r} is being published", seconds=seconds)
+        return held
+
+    def _write_or_let_go(self, held: Job, allocation: Allocation | None) -> None:
+        try:
+            self._write(held, allocation)
+        except Exception:
+            # The next attempt need not wait for the lease to run out; if the job has changed
+            # meanwhile, it must.
+            with suppress(Conflict):
+                self.table.replace_job(held, _without_lease(held))
+            raise
+
+    def _write(self, job: Job, allocation: Allocation | None) -> None:
+        document = details(
+            job,
+            allocation,
+            now=self.clock(),
+            site_last_seen=self.table.site_last_seen(job.site),
+        )
+        self.bucket_of(job.bucket).put_status(job.id, job.word.body, render_details(document))
+        if wants_event(job, every_transition=self.every_transition):
+            self.events.put("Job State Change", event_detail(job, document))
+
+
+def _without_lease(job: Job) -> Job:
+    return replace(job, lease=None, lease_until=None)

@@ -1,0 +1,1 @@
+"""The rules that the control plane applies: pure functions over dataclasses."""

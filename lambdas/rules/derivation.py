@@ -1,0 +1,125 @@
+"""What follows for a job from its current allocation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from job_protocol import identifiers
+from job_protocol.allocation import Allocation
+from job_protocol.job import Job
+from job_protocol.states import ClientStatus, Desired, JobStatus, job_status_of, outcome_of
+
+_DAY = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What a publisher writes.
+
+    Attributes:
+        job: the job as it follows from the allocation (the same object if nothing changes).
+        successor: the allocation that is due because the current one failed, if any.
+    """
+
+    job: Job
+    successor: Allocation | None = None
+
+
+def derive(job: Job, allocation: Allocation | None, now: int) -> Derived:
+    """The job that follows from its current allocation.
+
+    Args:
+        job: the job as it was read.
+        allocation: its current allocation, if it has one.
+        now: seconds since the epoch.
+    """
+    if not job.active or allocation is None or allocation.id != job.current:
+        return Derived(job)
+    successor = next_attempt(allocation, now)
+    if successor is not None:
+        follows = replace(
+            job,
+            current=successor.id,
+            client_status=successor.client_status,
+            status=JobStatus.PENDING,
+            message=_retry_message(allocation, successor, now),
+        )
+    else:
+        status = job_status_of(allocation.client_status)
+        dead = status is JobStatus.DEAD
+        follows = replace(
+            job,
+            client_status=allocation.client_status,
+            status=status,
+            outcome=outcome_of(allocation.client_status),
+            message=message_of(allocation),
+            finished=(allocation.ended_at or now) if dead else None,
+            ttl=now + allocation.keep_days * _DAY if dead else None,
+        )
+    if follows == job:
+        return Derived(job)
+    return Derived(replace(follows, rev=job.rev + 1, unpublished=True, announce=True), successor)
+
+
+def next_attempt(allocation: Allocation, now: int) -> Allocation | None:
+    """The allocation that follows one that failed or was lost, if the user asked for retries.
+
+    Args:
+        allocation: the current allocation.
+        now: seconds since the epoch.
+    """
+    retries = allocation.settings.retries
+    if (
+        allocation.client_status not in (ClientStatus.FAILED, ClientStatus.LOST)
+        or allocation.desired is Desired.STOP
+        or retries is None
+        or allocation.attempt >= retries.attempts
+    ):
+        return None
+    return Allocation(
+        site=allocation.site,
+        job=allocation.job,
+        id=identifiers.next_allocation(allocation.id),
+        run=allocation.run,
+        attempt=allocation.attempt + 1,
+        created=now,
+        not_before=now + retries.delay,
+        settings=allocation.settings,
+        manifest=allocation.manifest,
+        manifest_of=allocation.manifest_of,
+        keep_days=allocation.keep_days,
+    )
+
+
+def message_of(allocation: Allocation) -> str | None:
+    """One sentence about the state, with the scheduler's own words."""
+    words = f" ({allocation.reason})" if allocation.reason else ""
+    where = f"{allocation.scheduler} job {allocation.scheduler_id}"
+    match allocation.client_status:
+        case ClientStatus.PENDING | ClientStatus.STARTING:
+            waiting = "waits for the site's puller"
+            return f"{waiting}{words}" if words else None
+        case ClientStatus.QUEUED:
+            return f"{where} waits{words}"
+        case ClientStatus.RUNNING:
+            return f"{where} runs{words}"
+        case ClientStatus.PUBLISHING:
+            return f"{where} has ended; its results are being pushed"
+        case ClientStatus.COMPLETE:
+            return None
+        case ClientStatus.STOPPED:
+            return f"stopped{words}"
+        case ClientStatus.LOST:
+            return f"lost{words}"
+        case ClientStatus.FAILED if allocation.exit_code is None:
+            return f"failed{words}"
+        case ClientStatus.FAILED:
+            return f"failed with exit code {allocation.exit_code}{words}"
+
+
+def _retry_message(ended: Allocation, successor: Allocation, now: int) -> str:
+    wait = (successor.not_before or now) - now
+    return (
+        f"attempt {ended.attempt + 1} {message_of(ended)}; "
+        f"attempt {successor.attempt + 1} may start in {wait} s"
+    )

@@ -1,0 +1,109 @@
+"""What the status objects of a job say, and the event that goes with them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from job_protocol.allocation import Allocation
+from job_protocol.items import to_attributes
+from job_protocol.job import Job
+from job_protocol.object_keys import result_report_key
+from job_protocol.states import JobStatus
+
+FORMAT = 1
+
+
+def iso(seconds: int | None) -> str | None:
+    """Seconds since the epoch as ISO 8601 in UTC."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _without_none(pairs: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in pairs.items() if value is not None}
+
+
+def details(
+    job: Job, allocation: Allocation | None, *, now: int, site_last_seen: int | None
+) -> dict[str, Any]:
+    """The content of `aws-job-stat.json`.
+
+    Args:
+        job: the job as it stands.
+        allocation: its current allocation, if it has one.
+        now: seconds since the epoch.
+        site_last_seen: the newest heartbeat of the site, in seconds since the epoch.
+    """
+    return _without_none(
+        {
+            "format": FORMAT,
+            "job": job.id,
+            "site": job.site,
+            "word": job.word.value,
+            "status": job.status.value,
+            "outcome": job.outcome.value if job.outcome else None,
+            "message": job.message,
+            "note": job.note,
+            "reasons": [to_attributes(problem) for problem in job.reasons] or None,
+            "run": job.run or None,
+            "revision": job.rev,
+            "upload": _without_none({"version": job.upload, "time": iso(job.submitted)}) or None,
+            "allocation": _allocation_details(allocation) if allocation else None,
+            "finished": iso(job.finished),
+            "site_last_seen": iso(site_last_seen),
+            "updated": iso(now),
+        }
+    )
+
+
+def _allocation_details(allocation: Allocation) -> dict[str, Any]:
+    results = allocation.results
+    return _without_none(
+        {
+            "id": allocation.id,
+            "attempt": allocation.attempt + 1,
+            "client_status": allocation.client_status.value,
+            "desired": allocation.desired.value,
+            "not_before": iso(allocation.not_before),
+            "scheduler": allocation.scheduler,
+            "scheduler_id": allocation.scheduler_id,
+            "exit_code": allocation.exit_code,
+            "reason": allocation.reason,
+            "created": iso(allocation.created),
+            "claimed": iso(allocation.claimed_at),
+            "submitted": iso(allocation.submitted_at),
+            "started": iso(allocation.started_at),
+            "ended": iso(allocation.ended_at),
+            "results": None
+            if results is None
+            else _without_none(
+                {
+                    "files": results.files,
+                    "bytes": results.size,
+                    "left_out": results.left_out,
+                    "left_out_first": [to_attributes(entry) for entry in results.listed] or None,
+                    "left_out_report": result_report_key(allocation.id)
+                    if results.left_out > len(results.listed)
+                    else None,
+                }
+            ),
+        }
+    )
+
+
+def render_details(document: dict[str, Any]) -> bytes:
+    """The bytes of `aws-job-stat.json`: readable, and readable as Japanese."""
+    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def event_detail(job: Job, document: dict[str, Any]) -> dict[str, Any]:
+    """The detail of a `Job State Change` event; `id` tells repetitions of the same one."""
+    return {"id": f"{job.id}#{job.rev}", "bucket": job.bucket, **document}
+
+
+def wants_event(job: Job, *, every_transition: bool) -> bool:
+    """Whether this state is announced: the end of a job, or every change if so deployed."""
+    return job.announce and (every_transition or job.status is JobStatus.DEAD)

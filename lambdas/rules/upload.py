@@ -1,0 +1,145 @@
+"""Which object versions an upload consists of, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from job_protocol import object_keys
+from job_protocol.manifest import Entry
+from job_protocol.object_keys import Problem
+from lambdas.rules.script import size_problem
+
+_NEVER_INPUTS = object_keys.STATUS_NAMES | object_keys.PUSHED_PROTOCOL_NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """One version of one object, as S3 lists it.
+
+    Attributes:
+        key, version: the object version.
+        size: bytes.
+        modified: when it was put, in seconds since the epoch (S3 keeps whole seconds).
+        deleted: whether it is a delete marker.
+    """
+
+    key: str
+    version: str
+    size: int
+    modified: int
+    deleted: bool = False
+
+
+Chain = tuple[ObjectVersion, ...]
+"""All versions of one key, the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A site's limits for one upload.
+
+    Attributes:
+        files: most files and empty folders.
+        size: most bytes together.
+    """
+
+    files: int
+    size: int
+
+
+def chains_by_path(job_id: str, versions: Iterable[ObjectVersion]) -> dict[str, Chain]:
+    """The versions of every possible input, by its path in the job directory.
+
+    The protocol's own objects (status, logs) are left out.
+
+    Args:
+        job_id: the job whose prefix was listed.
+        versions: what lies under the prefix, newest first within a key.
+    """
+    chains: dict[str, list[ObjectVersion]] = {}
+    for version in versions:
+        path = object_keys.relative_path(job_id, version.key)
+        if path and path not in _NEVER_INPUTS:
+            chains.setdefault(path, []).append(version)
+    return {path: tuple(chain) for path, chain in chains.items()}
+
+
+def ran_before(job_id: str, versions: Iterable[ObjectVersion]) -> bool:
+    """Whether the prefix shows that a job ran there, even if the table has forgotten it."""
+    details = object_keys.status_details_key(job_id)
+    return any(version.key == details for version in versions)
+
+
+def newest_input(chain: Chain, is_result: Callable[[ObjectVersion], bool]) -> ObjectVersion | None:
+    """The version of a key that is an input: the newest that no job wrote.
+
+    A delete marker ends the search: what the user deleted is no input.
+    """
+    for version in chain:
+        if version.deleted:
+            return None
+        if not is_result(version):
+            return version
+    return None
+
+
+def upload_problems(
+    job_id: str, inputs: dict[str, ObjectVersion], mark_time: int, limits: Limits
+) -> list[Problem]:
+    """Everything that is wrong with an upload, short of the contents of its files.
+
+    Args:
+        job_id: the job.
+        inputs: the chosen version of each path.
+        mark_time: when the mark was put, in seconds since the epoch.
+        limits: the site's limits.
+    """
+    prefix = f"{job_id}/"
+    found = object_keys.input_path_problems(job_id, inputs)
+    script = inputs.get(object_keys.SCRIPT)
+    script_key = object_keys.input_key(job_id, object_keys.SCRIPT)
+    if script is None:
+        found.append(
+            Problem(
+                script_key,
+                "the job script is missing",
+                f"upload it as {script_key}, then {object_keys.STATUS_WORD} again",
+            )
+        )
+    elif (wrong := size_problem(script_key, script.size)) is not None:
+        found.append(wrong)
+    found.extend(
+        Problem(
+            version.key,
+            f"it was uploaded after {object_keys.STATUS_WORD}",
+            f"upload {object_keys.STATUS_WORD} again, as the last object",
+        )
+        for version in inputs.values()
+        if version.modified > mark_time
+    )
+    if len(inputs) > limits.files:
+        found.append(
+            Problem(
+                prefix,
+                f"the upload has {len(inputs)} files; this site takes at most {limits.files}",
+                "pack them into an archive that the job script unpacks",
+            )
+        )
+    total = sum(version.size for version in inputs.values())
+    if total > limits.size:
+        found.append(
+            Problem(
+                prefix,
+                f"the upload has {total} bytes; this site takes at most {limits.size}",
+                "upload less, or ask the site's administrator for a higher limit",
+            )
+        )
+    return found
+
+
+def manifest_entries(inputs: dict[str, ObjectVersion]) -> tuple[Entry, ...]:
+    """The manifest's entries, by path."""
+    return tuple(
+        Entry(path, version.version, version.size) for path, version in sorted(inputs.items())
+    )
