@@ -1,0 +1,76 @@
+"""Where programs and people find the deployment: SSM parameters and the stack's outputs."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from infra.names import BucketName, parameter
+from infra.puller_access import PullerAccess
+from infra.settings import Settings, SiteSettings
+
+
+class Directory(Construct):
+    """The deployment's entry in the parameter store, and the stack's outputs.
+
+    Args:
+        scope: the construct that it belongs to.
+        construct_id: its name there.
+        settings: the deployment's settings.
+        table_name: the job table's name.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, settings: Settings, table_name: str
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._settings = settings
+        self._table_name = table_name
+        self._parameter("Table", parameter(settings, "table"), table_name)
+        self._parameter("Region", parameter(settings, "region"), cdk.Aws.REGION)
+        self._output("TableName", table_name, "The job table")
+
+    def add_site(self, site: SiteSettings, bucket: BucketName, access: PullerAccess) -> None:
+        """Publish a site: its settings by site and by bucket, and what its puller needs."""
+        facts = cdk.Stack.of(self).to_json_string(
+            {
+                "site": site.name,
+                "bucket": bucket.value,
+                "max_upload_files": site.max_upload_files,
+                "max_upload_bytes": site.max_upload_bytes,
+                "keep_days": site.keep_days,
+                "silent_after_minutes": site.silent_after_minutes,
+            }
+        )
+        name = site.logical_name
+        self._parameter(f"Site{name}", parameter(self._settings, "sites", site.name), facts)
+        self._parameter(f"Bucket{name}", parameter(self._settings, "buckets", bucket.value), facts)
+        self._output(f"Bucket{name}", bucket.value, f"The bucket of site {site.name}")
+        self._output(
+            f"PullerPolicyArn{name}",
+            access.policy.managed_policy_arn,
+            f"What the puller of site {site.name} may do",
+        )
+        self._output(
+            f"PullerRoleArn{name}",
+            access.role.role_arn,
+            f"A role with that policy, for the puller of site {site.name}",
+        )
+        self._output(
+            f"PullerSettings{name}",
+            f'site = "{site.name}"\n'
+            f'bucket = "{bucket.value}"\n'
+            f'table = "{self._table_name}"\n'
+            f'region = "{cdk.Aws.REGION}"\n',
+            f"For the settings file of the puller of site {site.name}",
+        )
+
+    def _parameter(self, construct_id: str, name: str, value: str) -> None:
+        ssm.StringParameter(
+            self, construct_id, parameter_name=name, string_value=value, simple_name=False
+        )
+
+    def _output(self, name: str, value: str, description: str) -> None:
+        output = cdk.CfnOutput(self, f"{name}Output", value=value, description=description)
+        output.override_logical_id(name)

@@ -1,0 +1,95 @@
+"""The stack: wires the constructs and says who may do what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from infra import lambda_code
+from infra.directory import Directory
+from infra.function import FunctionBasis
+from infra.intake import Intake
+from infra.job_table import JobTable
+from infra.monitoring import Monitoring
+from infra.names import bucket_name, parameter
+from infra.publisher import Publisher
+from infra.puller_access import PullerAccess
+from infra.settings import Settings
+from infra.site_bucket import SiteBucket
+
+
+class JobferryStack(cdk.Stack):
+    """Everything that a deployment has in AWS.
+
+    Args:
+        scope: the CDK app.
+        settings: the deployment's settings.
+        checkout: the folder that holds the code of the functions.
+    """
+
+    def __init__(self, scope: Construct, settings: Settings, *, checkout: Path) -> None:
+        super().__init__(
+            scope,
+            settings.stack_name,
+            description="jobferry: batch jobs from S3 to an on-premises computer and back",
+            tags={"application": "jobferry", "stage": settings.stage},
+        )
+        target = lambda_code.target(settings.lambda_platform)
+        basis = FunctionBasis(
+            code=lambda_code.code(checkout, target),
+            target=target,
+            log_retention_days=settings.log_retention_days,
+        )
+        buckets = {site: bucket_name(settings, site) for site in settings.sites}
+        self.job_table = JobTable(self, "JobTable", keeps_data=settings.keeps_data)
+        table = self.job_table.table
+        self.intake = Intake(
+            self,
+            "Intake",
+            basis=basis,
+            table=table,
+            buckets=list(buckets.values()),
+            buckets_parameter=parameter(settings, "buckets"),
+        )
+        self.publisher = Publisher(
+            self,
+            "Publisher",
+            basis=basis,
+            table=table,
+            buckets=list(buckets.values()),
+            event_transitions=settings.event_transitions,
+            lambda_platform=settings.lambda_platform,
+        )
+        directory = Directory(self, "Directory", settings=settings, table_name=table.table_name)
+        monitoring = Monitoring(self, "Monitoring", alarm_email=settings.alarm_email)
+        functions = {
+            "intake": self.intake.function.function,
+            "publisher": self.publisher.function.function,
+        }
+        monitoring.watch_functions(functions)
+        monitoring.watch_stream(functions["publisher"])
+        monitoring.watch_dead_letters(
+            {
+                "IntakeDeadLetters": self.intake.dead_letters,
+                "PublisherStreamDeadLetters": self.publisher.stream_dead_letters,
+                "PublisherRetryDeadLetters": self.publisher.retry_dead_letters,
+            }
+        )
+        for site, name in buckets.items():
+            scope_of_site = Construct(self, f"Site{site.logical_name}")
+            SiteBucket(
+                scope_of_site,
+                "Bucket",
+                site=site,
+                name=name,
+                intake=functions["intake"],
+                keeps_data=settings.keeps_data,
+            )
+            access = PullerAccess(
+                scope_of_site, "Puller", site=site, bucket=name, job_table=self.job_table
+            )
+            directory.add_site(site, name, access)
+            monitoring.watch_site(site)
+        monitoring.add_dashboard()
