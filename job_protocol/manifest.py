@@ -63,9 +63,8 @@ class Manifest:
             ManifestError: it is not one.
         """
         try:
-            rows = json.loads(text)
-            return Manifest(tuple(Entry(str(p), str(v), int(s)) for p, v, s in rows))
-        except (ValueError, TypeError) as error:
+            return Manifest(tuple(_entry(row) for row in json.loads(text)))
+        except (ValueError, TypeError, RecursionError) as error:
             raise ManifestError(f"not a manifest of inputs: {error}") from error
 
     @staticmethod
@@ -83,3 +82,10 @@ class Manifest:
         if not engine.eof:
             raise ManifestError("the packed manifest of inputs is cut short or too large")
         return Manifest.from_json(text)
+
+
+def _entry(row: object) -> Entry:
+    match row:
+        case [str(path), str(version), int(size)] if size >= 0:
+            return Entry(path, version, size)
+    raise ValueError(f"no path, version and size: {str(row)[:100]}")

@@ -6,6 +6,7 @@ directly under a job id belong to the protocol, `_jobferry/` at the top to jobfe
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ TOP_OF_BUCKET = "."
 
 EMPTY_PREFIX = "/"
 """Stands for the empty job id of the mark `/aws-job-stat.txt`."""
+
+_NAMELESS = re.compile(r"\.?/+")
+"""What stands for a prefix of slashes alone, with a dot before it or not: the prefix and `/`."""
 
 RESERVED_PREFIX = "aws-job-"
 OWN_PREFIX = "_jobferry/"
@@ -93,7 +97,7 @@ def status_details_key(job_id: str) -> str:
 def _protocol_key(job_id: str, name: str) -> str:
     if job_id == TOP_OF_BUCKET:
         return name
-    return f"/{name}" if job_id == EMPTY_PREFIX else f"{job_id}/{name}"
+    return f"{job_id}{name}" if _NAMELESS.fullmatch(job_id) else f"{job_id}/{name}"
 
 
 def input_manifest_key(allocation_id: str) -> str:
@@ -115,7 +119,10 @@ def job_of_mark(key: str) -> str | None:
     if key == STATUS_WORD:
         return TOP_OF_BUCKET
     suffix = f"/{STATUS_WORD}"
-    return (key[: -len(suffix)] or EMPTY_PREFIX) if key.endswith(suffix) else None
+    if not key.endswith(suffix):
+        return None
+    prefix = key.removesuffix(suffix)
+    return f"{prefix}/" if _NAMELESS.fullmatch(f"{prefix}/") else prefix
 
 
 def relative_path(job_id: str, key: str) -> str:
@@ -160,7 +167,7 @@ def _unsafe_segment(segment: str) -> tuple[str, str] | None:
 
 def job_id_problems(job_id: str) -> list[Problem]:
     """Every reason why `job_id` cannot name a job; an empty list if it can."""
-    if job_id in ("", TOP_OF_BUCKET, EMPTY_PREFIX):
+    if job_id in ("", TOP_OF_BUCKET) or _NAMELESS.fullmatch(job_id):
         return [
             Problem(
                 _protocol_key(job_id or EMPTY_PREFIX, STATUS_WORD),
@@ -242,7 +249,7 @@ def input_path_problems(job_id: str, paths: Iterable[str]) -> list[Problem]:
                 Problem(
                     key,
                     f"{segments[-1]!r} is a name of the protocol",
-                    f"rename the file so that it does not begin with {RESERVED_PREFIX!r}",
+                    f"delete it, or rename it so that it does not begin with {RESERVED_PREFIX!r}",
                 )
             )
             continue

@@ -87,6 +87,21 @@ class Submission:
     keep_open: tuple[int, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredPlaces:
+    """What a script's own directives already say, so that the wrapper leaves it alone.
+
+    Attributes:
+        stdout: whether they say where stdout goes.
+        stderr: whether they say where stderr goes.
+        directory: whether they say where the script runs.
+    """
+
+    stdout: bool = False
+    stderr: bool = False
+    directory: bool = False
+
+
 class Scheduler(Protocol):
     """A batch scheduler. Every method may raise `SchedulerUnavailable`."""
 
@@ -101,10 +116,14 @@ class Scheduler(Protocol):
     def script_problem(self, script: str) -> str | None:
         """Why this script must not be submitted here (a sentence), or None."""
 
+    def declared_places(self, script: str) -> DeclaredPlaces:
+        """What the script's own directives say of its outputs and its working directory."""
+
     def submit(self, submission: Submission) -> str:
         """Submit, and return the scheduler's id.
 
         Raises:
+            SchedulerUnavailable: nothing was sent; it was surely not accepted.
             SubmissionRefused: refused for good.
             SubmissionDeferred: refused for a limit of a queue or a user.
             SubmissionUnknown: it timed out or died; it may have been accepted.

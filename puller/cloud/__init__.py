@@ -1,0 +1,1 @@
+"""The puller's ports to AWS: the only users of boto3."""

@@ -1,0 +1,371 @@
+"""The job table, as the puller uses it: every write is conditional on its own token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from job_protocol import dynamodb_json, table_keys
+from job_protocol.allocation import Allocation, ResultSummary
+from job_protocol.items import (
+    SCHEMA_VERSION,
+    from_attributes,
+    known_version,
+    to_attributes,
+)
+from job_protocol.site_records import Heartbeat, SiteControl
+from job_protocol.states import ClientStatus, Desired
+from puller.cloud.errors import code_of, typed_errors
+from puller.errors import HeldElsewhere
+from puller.journal import End
+
+_PAGE = 25
+_DAY = 24 * 3600
+_TERMINAL = sorted(status for status in ClientStatus if status.terminal)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a site's queue holds.
+
+    Attributes:
+        control: the operator's word on the site.
+        stops: ids of allocations that somebody wants stopped.
+        pending: ids of allocations that may be claimed now, in their order.
+    """
+
+    control: SiteControl
+    stops: tuple[str, ...]
+    pending: tuple[str, ...]
+
+
+class Written(Enum):
+    """What became of a conditional write."""
+
+    DONE = auto()
+    STOP_DESIRED = auto()
+    """The allocation is ours, but shall not run."""
+    ENDED = auto()
+    """The allocation has a terminal status already."""
+    FENCED = auto()
+    """The allocation carries another token, or is gone."""
+    REPEATED = auto()
+    """The table holds this observation, or a newer one, already."""
+
+
+class CloudQueue:
+    """One site's part of the job table."""
+
+    def __init__(self, client: Any, table: str, site: str) -> None:
+        """Use the table.
+
+        Args:
+            client: a boto3 DynamoDB client.
+            table: the table's name.
+            site: the site.
+        """
+        self._client = client
+        self._table = table
+        self._site = site
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Write the sign of life.
+
+        Condition: this host wrote the last one, or the last one has run out.
+
+        Raises:
+            HeldElsewhere: another host runs this installation.
+            CloudUnreachable, CloudRefused: see `puller.errors`.
+        """
+        attributes = to_attributes(heartbeat)
+        key = table_keys.heartbeat(heartbeat.site, heartbeat.installation)
+        old = self._update(
+            key,
+            sets=attributes,
+            condition="attribute_not_exists(#host) OR #host = :host OR #until < :at",
+        )
+        if old is not None:
+            raise HeldElsewhere(
+                f"host {old.get('host')} runs this installation (until {old.get('until')}, "
+                f"seconds since the epoch). Remove the crontab line on one of the two hosts; "
+                f"this one ({heartbeat.host}) takes over when the other has been silent that long"
+            )
+
+    def waiting(self, now: int, wanted: int) -> Waiting:
+        """What needs this site: one query.
+
+        Args:
+            now: seconds since the epoch.
+            wanted: how many allocations could be claimed.
+        """
+        with typed_errors(f"ask the queue of table {self._table}"):
+            answer = self._client.query(
+                TableName=self._table,
+                IndexName=table_keys.QUEUE_INDEX,
+                KeyConditionExpression="qpk = :qpk",
+                ExpressionAttributeValues={":qpk": {"S": table_keys.queue_partition(self._site)}},
+                Limit=wanted + _PAGE,
+            )
+        control = SiteControl(site=self._site)
+        stops: list[str] = []
+        pending: list[str] = []
+        for row in map(dynamodb_json.decode, answer["Items"]):
+            queue_key = row["qsk"]
+            if table_keys.is_control(queue_key):
+                if row["pk"] == table_keys.control(self._site).pk:
+                    control = from_attributes(SiteControl, {"site": self._site, **row})
+            elif table_keys.is_stop(queue_key):
+                stops.append(row["sk"])
+            elif (table_keys.deferred_until(queue_key) or 0) <= now:
+                pending.append(row["sk"])
+        return Waiting(control, tuple(stops), tuple(pending))
+
+    def read(self, allocation_id: str) -> Allocation | None:
+        """An allocation of this site, read consistently."""
+        key = table_keys.allocation(self._site, allocation_id)
+        with typed_errors(f"read from table {self._table}"):
+            answer = self._client.get_item(
+                TableName=self._table,
+                Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}},
+                ConsistentRead=True,
+            )
+        return _allocation(answer.get("Item"))
+
+    def claim(
+        self, allocation_id: str, *, token: str, installation: str, now: int
+    ) -> Allocation | None:
+        """Claim an allocation that waits; None if it cannot be had.
+
+        Condition: pending, wanted to run, without a token, and of a version known here.
+        """
+        key = table_keys.allocation(self._site, allocation_id)
+        claimed: list[Allocation | None] = []
+        old = self._update(
+            key,
+            sets={
+                "client_status": ClientStatus.STARTING,
+                "token": token,
+                "installation": installation,
+                "claimed_at": now,
+            },
+            removes=("qpk", "qsk", "not_before"),
+            condition="client_status = :pending AND desired = :run "
+            "AND attribute_not_exists(#token) AND v <= :known",
+            values={
+                ":pending": ClientStatus.PENDING,
+                ":run": Desired.RUN,
+                ":known": SCHEMA_VERSION,
+            },
+            on_new=lambda item: claimed.append(_allocation(item)),
+        )
+        return claimed[0] if old is None and claimed else None
+
+    def begin_submission(self, allocation_id: str, token: str) -> Written:
+        """Say that the scheduler is about to be called. From then on the claim cannot be moved.
+
+        Condition: own token, still wanted to run, starting.
+        """
+        return self._write(
+            allocation_id,
+            token,
+            sets={"submitting": True},
+            condition="desired = :run AND client_status = :starting",
+            values={":run": Desired.RUN, ":starting": ClientStatus.STARTING},
+        )
+
+    def observe(
+        self,
+        allocation_id: str,
+        token: str,
+        *,
+        obs: int,
+        status: ClientStatus,
+        facts: Mapping[str, Any],
+    ) -> Written:
+        """Write what was observed.
+
+        Condition: own token, not terminal, a newer observation than the table holds.
+
+        Args:
+            allocation_id: the allocation.
+            token: the claim's token.
+            obs: the number of this observation.
+            status: the client status.
+            facts: further attributes; one that is None is removed.
+        """
+        return self._write(
+            allocation_id,
+            token,
+            sets={"client_status": status, "obs": obs, **_stated(facts)},
+            removes=_unstated(facts),
+            condition="obs < :obs",
+        )
+
+    def let_go(
+        self, allocation: Allocation, token: str, *, obs: int, reason: str, not_before: int
+    ) -> Written:
+        """Give a claim back: nothing was submitted, and the site cannot take it now.
+
+        Condition: own token, not terminal.
+
+        Args:
+            allocation: the allocation.
+            token: the claim's token.
+            obs: the number of this observation.
+            reason: why, for people.
+            not_before: when to try again, in seconds since the epoch.
+        """
+        return self._write(
+            allocation.id,
+            token,
+            sets={
+                "client_status": ClientStatus.PENDING,
+                "obs": obs,
+                "reason": reason,
+                "not_before": not_before,
+                "qpk": table_keys.queue_partition(self._site),
+                "qsk": table_keys.queue_pending(
+                    allocation.priority, allocation.created, not_before
+                ),
+            },
+            removes=("token", "installation", "submitting"),
+            condition="desired = :run",
+            values={":run": Desired.RUN},
+        )
+
+    def end(
+        self,
+        allocation: Allocation,
+        token: str,
+        *,
+        obs: int,
+        end: End,
+        results: ResultSummary | None,
+        facts: Mapping[str, Any],
+        now: int,
+    ) -> Written:
+        """Write the end.
+
+        Condition: own token, not terminal.
+
+        Args:
+            allocation: the allocation.
+            token: the claim's token.
+            obs: the number of this observation.
+            end: how it ended.
+            results: what was pushed.
+            facts: further attributes.
+            now: seconds since the epoch.
+        """
+        return self._write(
+            allocation.id,
+            token,
+            sets={
+                "client_status": end.status,
+                "obs": obs,
+                "ended_at": end.time,
+                "ttl": now + allocation.keep_days * _DAY,
+                **_stated(
+                    {
+                        "exit_code": end.exit_code,
+                        "reason": end.reason,
+                        "results": to_attributes(results) if results else None,
+                        **facts,
+                    }
+                ),
+            },
+            removes=("qpk", "qsk", *(() if end.reason else ("reason",))),
+        )
+
+    # ---- one conditional write ----
+
+    def _write(
+        self,
+        allocation_id: str,
+        token: str,
+        *,
+        sets: Mapping[str, Any],
+        removes: tuple[str, ...] = (),
+        condition: str = "",
+        values: Mapping[str, Any] | None = None,
+    ) -> Written:
+        terminal = {f":t{n}": status for n, status in enumerate(_TERMINAL)}
+        own = f"#token = :own AND NOT client_status IN ({', '.join(terminal)})"
+        old = self._update(
+            table_keys.allocation(self._site, allocation_id),
+            sets=sets,
+            removes=removes,
+            condition=f"{own} AND {condition}" if condition else own,
+            values={":own": token, **terminal, **(values or {})},
+        )
+        return Written.DONE if old is None else _why(old, token, must_run=":run" in (values or {}))
+
+    def _update(
+        self,
+        key: table_keys.Key,
+        *,
+        sets: Mapping[str, Any],
+        condition: str,
+        removes: tuple[str, ...] = (),
+        values: Mapping[str, Any] | None = None,
+        on_new: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any] | None:
+        """Update an item; None if it was done, the item as it stands if the condition failed."""
+        assignments = ", ".join(f"#{name} = :{name}" for name in sets)
+        expression = f"SET {assignments}"
+        if removes:
+            expression += f" REMOVE {', '.join(f'#{name}' for name in removes)}"
+        all_values = {f":{name}": value for name, value in sets.items()} | dict(values or {})
+        named = {f"#{name}": name for name in (*sets, *removes)}
+        if "#token" in condition:
+            named["#token"] = "token"
+        with typed_errors(f"write to table {self._table}"):
+            try:
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}},
+                    UpdateExpression=expression,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames=named,
+                    ExpressionAttributeValues=dynamodb_json.encode(all_values),
+                    ReturnValues="ALL_NEW" if on_new else "NONE",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except ClientError as error:
+                if code_of(error) != "ConditionalCheckFailedException":
+                    raise
+                answered: Any = error.response
+                return dynamodb_json.decode(answered.get("Item", {}))
+        if on_new is not None:
+            on_new(answer["Attributes"])
+        return None
+
+
+def _stated(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _unstated(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name, value in facts.items() if value is None)
+
+
+def _allocation(item: Mapping[str, Any] | None) -> Allocation | None:
+    if not item:
+        return None
+    attributes = dynamodb_json.decode(item)
+    return from_attributes(Allocation, attributes) if known_version(attributes) else None
+
+
+def _why(old: Mapping[str, Any], token: str, *, must_run: bool) -> Written:
+    """Why the condition of a write failed, from the item as it stands."""
+    if old.get("token") != token:
+        return Written.FENCED
+    if ClientStatus(old["client_status"]).terminal:
+        return Written.ENDED
+    if must_run and old.get("desired") == Desired.STOP:
+        return Written.STOP_DESIRED
+    return Written.REPEATED

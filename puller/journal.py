@@ -1,0 +1,209 @@
+"""The puller's memory on disk: one document per allocation that it holds.
+
+Every write is atomic and synced before the step that it announces is taken, so that whatever
+instruction the puller dies at, the next pass knows what may have happened.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from job_protocol.allocation import Allocation
+from job_protocol.items import from_attributes, to_attributes
+from job_protocol.states import ClientStatus
+from puller.durable_file import write_durably
+from puller.errors import PullerError
+from puller.live_logs import PushedLog
+
+_LOG = logging.getLogger(__name__)
+
+
+class Phase(StrEnum):
+    """How far an allocation has come on this site. Each is journalled before the step it names."""
+
+    CLAIMING = "claiming"
+    """The token is known here; the claim may or may not have reached the table."""
+    STAGING = "staging"
+    """The claim is ours; nothing was submitted."""
+    SUBMITTING = "submitting"
+    """The scheduler may have been called."""
+    SUBMITTED = "submitted"
+    """The scheduler has it, under the id in the record."""
+    ENDED = "ended"
+    """It has ended; its results are being pushed."""
+    FENCED = "fenced"
+    """The table names another token: hands off, the directory stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How an allocation ended, by positive evidence (or lost, for want of any).
+
+    Attributes:
+        status: the terminal client status.
+        exit_code: see `Allocation.exit_code`.
+        reason: the scheduler's or the puller's words.
+        time: seconds since the epoch.
+    """
+
+    status: ClientStatus
+    exit_code: int | None
+    reason: str | None
+    time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the puller knows of one allocation that it holds. Times: seconds since the epoch.
+
+    Attributes:
+        allocation: the allocation as its claim returned it; before that, only its ids.
+        token: the claim's token.
+        phase: see `Phase`.
+        obs: the highest observation number used towards the table.
+        reported: the client status that the table is known to hold.
+        reported_reason: the reason that the table is known to hold.
+        submitting_at: when the scheduler was first called.
+        submitted_at: when the scheduler's id became known.
+        scheduler_id: the scheduler's id.
+        started_at: when the script started, as far as known.
+        missing_since: since when neither the scheduler nor an exit file has known it.
+        stop_asked_at: when the scheduler was last asked to cancel it.
+        logs: what was pushed of each growing log.
+        logs_pushed_at: when the logs were last looked at.
+        end: how it ended.
+    """
+
+    allocation: Allocation
+    token: str
+    phase: Phase = Phase.CLAIMING
+    obs: int = 0
+    reported: ClientStatus = ClientStatus.STARTING
+    reported_reason: str | None = None
+    submitting_at: float | None = None
+    submitted_at: float | None = None
+    scheduler_id: str | None = None
+    started_at: float | None = None
+    missing_since: float | None = None
+    stop_asked_at: float | None = None
+    logs: dict[str, PushedLog] = field(default_factory=dict)
+    logs_pushed_at: float = 0.0
+    end: End | None = None
+
+    @property
+    def id(self) -> str:
+        """The allocation's id."""
+        return self.allocation.id
+
+
+def _encode_bytes(value: object) -> Any:
+    if isinstance(value, bytes):
+        return {"hex": value.hex()}
+    raise TypeError(f"cannot journal a {type(value).__name__}")
+
+
+def to_document(record: Record) -> bytes:
+    """The record as it lies on disk."""
+    document = {
+        "allocation": to_attributes(record.allocation),
+        "token": record.token,
+        "phase": record.phase,
+        "obs": record.obs,
+        "reported": record.reported,
+        "reported_reason": record.reported_reason,
+        "submitting_at": record.submitting_at,
+        "submitted_at": record.submitted_at,
+        "scheduler_id": record.scheduler_id,
+        "started_at": record.started_at,
+        "missing_since": record.missing_since,
+        "stop_asked_at": record.stop_asked_at,
+        "logs": {name: asdict(pushed) for name, pushed in record.logs.items()},
+        "logs_pushed_at": record.logs_pushed_at,
+        "end": asdict(record.end) if record.end else None,
+    }
+    return json.dumps(document, ensure_ascii=False, default=_encode_bytes).encode()
+
+
+def from_document(text: bytes) -> Record:
+    """The record that lies on disk.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is no such record.
+    """
+    document = json.loads(text)
+    attributes = document.pop("allocation")
+    if isinstance(attributes.get("manifest"), dict):
+        attributes["manifest"] = bytes.fromhex(attributes["manifest"]["hex"])
+    end = document.pop("end")
+    return Record(
+        **{
+            **document,
+            "allocation": from_attributes(Allocation, attributes),
+            "phase": Phase(document["phase"]),
+            "reported": ClientStatus(document["reported"]),
+            "logs": {name: PushedLog(**pushed) for name, pushed in document["logs"].items()},
+            "end": End(**{**end, "status": ClientStatus(end["status"])}) if end else None,
+        }
+    )
+
+
+class Journal:
+    """The journal of one installation."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Open the journal, making its folders where they do not exist.
+
+        Args:
+            state_dir: the installation's state directory.
+        """
+        self._folder = state_dir / "journal"
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._installation = state_dir / "installation"
+
+    def installation(self) -> str:
+        """The id of this installation, made at its first pass."""
+        try:
+            text = self._installation.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            text = ""
+        if not text:
+            text = str(uuid.uuid4())
+            write_durably(self._installation, f"{text}\n".encode())
+        return text
+
+    def write(self, record: Record) -> Record:
+        """Write a record, and return it.
+
+        Raises:
+            PullerError: the disk did not take it; the step must not be taken.
+        """
+        try:
+            write_durably(self._path(record.id), to_document(record))
+        except OSError as error:
+            raise PullerError(f"cannot write the journal in {self._folder}: {error}") from error
+        return record
+
+    def forget(self, record: Record) -> None:
+        """Remove the record of an allocation with which this site is done."""
+        self._path(record.id).unlink(missing_ok=True)
+
+    def records(self) -> list[Record]:
+        """All records. One that cannot be read is logged and left as it is."""
+        return list(self._read())
+
+    def _read(self) -> Iterator[Record]:
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                yield from_document(path.read_bytes())
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                _LOG.error("journal %s cannot be read (%s); it is left as it is", path, error)
+
+    def _path(self, allocation_id: str) -> Path:
+        return self._folder / f"{uuid.UUID(allocation_id)}.json"

@@ -1,0 +1,219 @@
+"""The steps of one allocation on the site, from its claim to its published end.
+
+Each step is journalled before it is taken and safe to repeat. A step returns the record as it then
+stands, or None when this site is done with the allocation.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import uuid
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from job_protocol import object_keys
+from job_protocol.allocation import Allocation, ResultSummary
+from job_protocol.manifest import MAX_UNPACKED, Manifest, ManifestError
+from job_protocol.states import ClientStatus, Desired
+from puller.bucket import VersionGone
+from puller.cloud.queue import Written
+from puller.errors import PullerError, StagingError
+from puller.job_directory import JobDirectory, control_directory
+from puller.journal import End, Phase, Record
+from puller.staging import stage
+from puller.workplace import Workplace
+
+_LOG = logging.getLogger(__name__)
+
+
+class Lifecycle:
+    """Claims, stages, reports and publishes allocations; `Submitting` and `Watching` use it."""
+
+    def __init__(self, place: Workplace) -> None:
+        """Work with these tools."""
+        self.place = place
+
+    # ---- claim ----
+
+    def claim(self, allocation_id: str) -> Record | None:
+        """Claim an allocation that waits."""
+        record = Record(
+            allocation=Allocation(site=self.place.settings.site, job="", id=allocation_id),
+            token=uuid.uuid4().hex,
+        )
+        return self.confirm_claim(self.place.journal.write(record))
+
+    def confirm_claim(self, record: Record) -> Record | None:
+        """Claim with the journalled token, whether or not an earlier attempt got through.
+
+        Repeating the claim, rather than asking whether it got through, leaves no moment in which
+        a delayed request could claim what the journal has forgotten.
+        """
+        queue = self.place.queue
+        claimed = queue.claim(
+            record.id,
+            token=record.token,
+            installation=self.place.installation,
+            now=int(self.place.clock()),
+        )
+        if claimed is None:
+            found = queue.read(record.id)
+            if found is not None and found.token == record.token:
+                claimed = found
+        if claimed is None or claimed.client_status.terminal:
+            self.place.journal.forget(record)
+            return None
+        record = replace(record, allocation=claimed, phase=Phase.STAGING, obs=claimed.obs)
+        _LOG.info("claimed %s", told(record))
+        return self.place.journal.write(record)
+
+    # ---- stage ----
+
+    def stage(self, record: Record) -> Record | None:
+        """Fetch the inputs. Ends the allocation if they can never be had.
+
+        Raises:
+            StagingError: they cannot be had now.
+        """
+        allocation = record.allocation
+        try:
+            manifest = self._manifest(allocation)
+            directory = JobDirectory(self.place.settings.jobs_dir, allocation.job)
+            prepared = directory.prepare(
+                allocation.id, datetime.fromtimestamp(self.place.clock(), UTC)
+            )
+            if prepared.moved_to is not None:
+                _LOG.info("%s: put what lay there aside as %s", told(record), prepared.moved_to)
+            control = control_directory(self.place.settings.jobs_dir, allocation.id)
+            stage(manifest, directory, control, self.place.bucket)
+        except (VersionGone, ManifestError) as error:
+            return self.end_unsubmitted(
+                record, ClientStatus.FAILED, f"the manifest of inputs cannot be read: {error}"
+            )
+        except StagingError as error:
+            if not error.final:
+                raise
+            return self.end_unsubmitted(record, ClientStatus.FAILED, str(error))
+        return record
+
+    def _manifest(self, allocation: Allocation) -> Manifest:
+        if allocation.manifest is not None:
+            return Manifest.unpack(allocation.manifest)
+        key = object_keys.input_manifest_key(allocation.manifest_of or allocation.id)
+        return Manifest.from_json(self.place.bucket.read(key, MAX_UNPACKED))
+
+    # ---- reports ----
+
+    def report(
+        self, record: Record, status: ClientStatus, reason: str | None, **facts: Any
+    ) -> Record | None:
+        """Tell the table what was observed, if it does not know it yet."""
+        if (status, reason) == (record.reported, record.reported_reason) and not facts:
+            return record
+        for _ in range(2):
+            record = replace(record, obs=record.obs + 1)
+            written = self.place.queue.observe(
+                record.id,
+                record.token,
+                obs=record.obs,
+                status=status,
+                facts={"reason": reason, **facts},
+            )
+            if written is not Written.REPEATED:
+                break
+            found = self.place.queue.read(record.id)
+            record = replace(record, obs=found.obs if found else record.obs)
+        if written is Written.DONE:
+            record = replace(record, reported=status, reported_reason=reason)
+            return self.place.journal.write(record)
+        return self.after(record, written)
+
+    def after(self, record: Record, written: Written) -> Record | None:
+        """What follows from a write whose condition failed."""
+        if written is Written.STOP_DESIRED:
+            return self.stopped_before_submission(record)
+        if written is Written.ENDED:
+            self.finish(record)
+            return None
+        if written is Written.FENCED:
+            _LOG.error(
+                "%s: the job table names another claim. Nothing of it is cancelled, deleted or "
+                "pushed; its directory stays",
+                told(record),
+            )
+            return self.place.journal.write(replace(record, phase=Phase.FENCED))
+        return record
+
+    # ---- end ----
+
+    def end_unsubmitted(self, record: Record, status: ClientStatus, reason: str) -> Record | None:
+        """End an allocation that never reached the scheduler."""
+        end = End(status=status, exit_code=None, reason=reason, time=int(self.place.clock()))
+        return self.write_end(self.ended(record, end), None)
+
+    def stopped_before_submission(self, record: Record) -> Record | None:
+        """End an allocation that its user stopped in time."""
+        return self.end_unsubmitted(
+            record, ClientStatus.STOPPED, "stopped by the user before it was submitted"
+        )
+
+    def ended(self, record: Record, end: End) -> Record:
+        """Remember the end; from here on only publishing remains."""
+        return self.place.journal.write(replace(record, phase=Phase.ENDED, end=end))
+
+    def write_end(self, record: Record, results: ResultSummary | None) -> Record | None:
+        """Write the end into the table and let go of the allocation here."""
+        if record.end is None:
+            raise PullerError(f"{told(record)} has not ended")
+        started = int(record.started_at) if record.started_at is not None else None
+        written = self.place.queue.end(
+            record.allocation,
+            record.token,
+            obs=record.obs + 1,
+            end=record.end,
+            results=results,
+            facts={"started_at": started},
+            now=int(self.place.clock()),
+        )
+        if written is not Written.DONE:
+            return self.after(record, written)
+        _LOG.info(
+            "%s: %s%s%s",
+            told(record),
+            record.end.status.value,
+            "" if record.end.exit_code is None else f", exit code {record.end.exit_code}",
+            f" ({record.end.reason})" if record.end.reason else "",
+        )
+        self.finish(record)
+        return None
+
+    def finish(self, record: Record) -> None:
+        """Remove what the puller keeps of an allocation; the job directory stays."""
+        control = control_directory(self.place.settings.jobs_dir, record.id).path
+        self.place.journal.forget(record)
+        shutil.rmtree(control, ignore_errors=True)
+        with suppress(OSError):
+            self.place.submission_lock(record.id).unlink()
+
+    def still_ours(self, record: Record) -> Record | None:
+        """The record, if the table still names our claim; else what follows from that."""
+        found = self.place.queue.read(record.id)
+        if found is None or found.token != record.token:
+            return self.after(record, Written.FENCED)
+        if found.client_status.terminal:
+            return self.after(record, Written.ENDED)
+        return record
+
+    def wanted_to_stop(self, record: Record) -> bool:
+        """Whether the table wants an allocation of ours stopped."""
+        found = self.place.queue.read(record.id)
+        return found is not None and found.token == record.token and found.desired is Desired.STOP
+
+
+def told(record: Record) -> str:
+    """How messages name an allocation."""
+    job = record.allocation.job
+    return f"job {job!r} (allocation {record.id})" if job else f"allocation {record.id}"

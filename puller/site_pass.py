@@ -1,0 +1,253 @@
+"""One pass: sign of life, then what this site holds, then what waits in the cloud."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from job_protocol.site_records import Heartbeat
+from puller import __version__
+from puller.cloud.queue import Waiting
+from puller.errors import (
+    CloudRefused,
+    CloudUnreachable,
+    HeldElsewhere,
+    PullerError,
+    SchedulerUnavailable,
+    StagingError,
+)
+from puller.journal import Phase, Record
+from puller.lifecycle import Lifecycle, told
+from puller.publishing import Publishing
+from puller.submitting import Submitting
+from puller.watching import Watching
+from puller.workplace import Listing, Workplace
+
+_LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_AT_ONCE = 8
+HEARTBEAT_SECONDS = 60
+"""How often a lingering puller writes its sign of life."""
+
+HELD_SECONDS = 900
+"""For how long a sign of life keeps other hosts from running the same installation."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a pass.
+
+    Attributes:
+        unreachable: why the cloud could not be reached, if so.
+        refused: why the cloud refused, if so.
+    """
+
+    unreachable: str | None = None
+    refused: str | None = None
+    _told: set[str] = field(default_factory=set)
+
+    def note(self, error: CloudUnreachable | CloudRefused) -> None:
+        """Remember what the cloud did, and log it once a pass."""
+        if isinstance(error, CloudRefused):
+            self.refused = self.refused or str(error)
+        else:
+            self.unreachable = self.unreachable or str(error)
+        kind = type(error).__name__
+        if kind not in self._told:
+            self._told.add(kind)
+            _LOG.log(
+                logging.ERROR if isinstance(error, CloudRefused) else logging.WARNING, "%s", error
+            )
+
+
+class SitePass:
+    """Passes of one installation."""
+
+    def __init__(self, place: Workplace, host: str, *, lingering: bool = False) -> None:
+        """Prepare passes.
+
+        Args:
+            place: the tools.
+            host: this host's name, the heartbeat's.
+            lingering: whether the puller goes on until the next cron tick.
+        """
+        self._place = place
+        self._host = host
+        self._lingering = lingering
+        self._beaten_at = float("-inf")
+        self._active = 0
+        lifecycle = Lifecycle(place)
+        self._lifecycle = lifecycle
+        self._submitting = Submitting(lifecycle)
+        self._watching = Watching(lifecycle)
+        self._publishing = Publishing(lifecycle)
+
+    def run(self) -> Outcome:
+        """Make one pass.
+
+        What is on the site is looked at even when the cloud is out of reach: a scheduler forgets
+        its finished jobs after minutes, an outage may take days.
+
+        Raises:
+            HeldElsewhere: another host runs this installation; nothing was touched.
+        """
+        outcome = Outcome()
+        records = self._place.journal.records()
+        if not 0 <= self._place.clock() - self._beaten_at < HEARTBEAT_SECONDS:
+            try:
+                self.beat(len(records))
+            except (CloudUnreachable, CloudRefused) as error:
+                outcome.note(error)
+        mine = {record.id: record for record in self._advance(records, outcome)}
+        waiting = self._ask(mine, outcome)
+        if waiting is not None:
+            self._stop(waiting, mine, outcome)
+            self._claim(waiting, mine, outcome)
+        return outcome
+
+    def beat(self, active: int | None = None) -> None:
+        """Write the sign of life.
+
+        Args:
+            active: how many allocations are held; None for as many as the last time.
+
+        Raises:
+            HeldElsewhere: another host runs this installation.
+            CloudUnreachable, CloudRefused: it could not be written.
+        """
+        if active is not None:
+            self._active = active
+        now = self._place.clock()
+        self._place.queue.beat(
+            Heartbeat(
+                site=self._place.settings.site,
+                installation=self._place.installation,
+                host=self._host,
+                at=int(now),
+                until=int(now) + HELD_SECONDS,
+                lingering=self._lingering,
+                version=__version__,
+                active=self._active,
+            )
+        )
+        self._beaten_at = now
+
+    def _ask(self, mine: dict[str, Record], outcome: Outcome) -> Waiting | None:
+        if outcome.unreachable or outcome.refused:
+            return None
+        free = self._free(mine)
+        try:
+            return self._place.queue.waiting(int(self._place.clock()), free)
+        except (CloudUnreachable, CloudRefused) as error:
+            outcome.note(error)
+            return None
+
+    def _free(self, mine: dict[str, Record]) -> int:
+        held = sum(1 for record in mine.values() if record.phase is not Phase.FENCED)
+        return max(0, self._place.settings.max_active - held)
+
+    # ---- what this site holds ----
+
+    def _advance(self, records: list[Record], outcome: Outcome) -> list[Record]:
+        listing = Listing(self._place.scheduler)
+        return self._in_parallel(lambda record: self._step(record, listing), records, outcome)
+
+    def _step(self, record: Record, listing: Listing) -> Record | None:
+        """Take an allocation as far as it goes in this pass."""
+        current: Record | None = record
+        if current is not None and current.phase is Phase.CLAIMING:
+            current = self._lifecycle.confirm_claim(current)
+        if current is not None and current.phase is Phase.STAGING:
+            return self._begin(current)
+        if current is not None and current.phase is Phase.SUBMITTING:
+            return self._submitting.recover(current)
+        if current is not None and current.phase is Phase.SUBMITTED:
+            current = self._watching.observe(current, listing)
+            if current is not None and current.phase is Phase.SUBMITTED:
+                return self._publishing.push_growing_logs(current)
+        if current is not None and current.phase is Phase.ENDED:
+            return self._publishing.publish(current)
+        return current
+
+    def _begin(self, record: Record) -> Record | None:
+        try:
+            staged = self._lifecycle.stage(record)
+        except StagingError as error:
+            _LOG.warning("%s", error)
+            return self._lifecycle.report(record, record.reported, str(error))
+        if staged is None or staged.phase is not Phase.STAGING:
+            return staged
+        return self._submitting.submit(staged)
+
+    # ---- what waits in the cloud ----
+
+    def _stop(self, waiting: Waiting, mine: dict[str, Record], outcome: Outcome) -> None:
+        wanted = [mine[allocation] for allocation in waiting.stops if allocation in mine]
+        self._in_parallel(self._stop_one, wanted, outcome)
+
+    def _stop_one(self, record: Record) -> Record | None:
+        if record.phase is Phase.SUBMITTED:
+            return self._watching.stop(record)
+        if record.phase is Phase.STAGING and self._lifecycle.wanted_to_stop(record):
+            return self._lifecycle.stopped_before_submission(record)
+        return record
+
+    def _claim(self, waiting: Waiting, mine: dict[str, Record], outcome: Outcome) -> None:
+        control = waiting.control
+        if control.drain or not waiting.pending or not self._place.may_submit():
+            return
+        if control.least_puller_version and _version(__version__) < _version(
+            control.least_puller_version
+        ):
+            outcome.refused = (
+                f"this puller is version {__version__}; the site {control.site} wants at least "
+                f"{control.least_puller_version}: install the newer one"
+            )
+            _LOG.error("%s", outcome.refused)
+            return
+        wanted = [a for a in waiting.pending if a not in mine][: self._free(mine)]
+        self._in_parallel(self._claim_one, wanted, outcome)
+
+    def _claim_one(self, allocation_id: str) -> Record | None:
+        record = self._lifecycle.claim(allocation_id)
+        return None if record is None else self._begin(record)
+
+    # ---- isolation ----
+
+    def _in_parallel(
+        self,
+        step: Callable[[T], Record | None],
+        items: Iterable[T],
+        outcome: Outcome,
+    ) -> list[Record]:
+        """Take a step with each item; one that fails never keeps the others from theirs."""
+
+        def guarded(item: T) -> Record | None:
+            held = item if isinstance(item, Record) else None
+            name = told(held) if held is not None else f"allocation {item}"
+            try:
+                return step(item)
+            except (CloudUnreachable, CloudRefused) as error:
+                outcome.note(error)
+            except (HeldElsewhere, SchedulerUnavailable) as error:
+                _LOG.warning("%s: %s", name, error)
+            except (PullerError, OSError) as error:
+                _LOG.error("%s: %s", name, error)
+            except Exception:
+                _LOG.exception("%s: unexpected error; the next pass tries again", name)
+            return held
+
+        todo = list(items)
+        if not todo:
+            return []
+        with ThreadPoolExecutor(min(_AT_ONCE, len(todo))) as pool:
+            return [record for record in pool.map(guarded, todo) if record is not None]
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else 0 for part in text.split("."))

@@ -1,0 +1,254 @@
+"""Staging: the recorded versions of a job's inputs into its directory, in parallel, resumably.
+
+A file comes into the control directory first and is renamed to its place when it is complete and
+synced; then it is recorded. So whatever a crash leaves, the next pass fetches what is not recorded
+or not as recorded, and nothing else.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from job_protocol.manifest import Entry, Manifest
+from job_protocol.object_keys import (
+    OWNER_MARK,
+    SCRIPT,
+    STATUS_WORD,
+    ancestors,
+    input_key,
+    input_path_problems,
+)
+from puller.bucket import MODE_METADATA, Bucket, Fetched, VersionGone
+from puller.confined_tree import ConfinedTree, folder_of
+from puller.errors import StagingError, UnsafePath
+from puller.file_record import NO_STATE, FileRecord, FileState
+from puller.job_directory import JobDirectory
+from puller.parallel import in_parallel
+
+WORKERS = 16
+
+_RECORD = "staged.jsonl"
+_PARTS = "parts"
+_OCTAL = re.compile(r"[0-7]{3,7}")
+_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
+_BAD_PATH = frozenset({errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR})
+
+
+@dataclass(frozen=True, slots=True)
+class StagedIndex:
+    """What was staged, by which unchanged inputs are known when the job has ended.
+
+    Attributes:
+        files: the state of each input as staged.
+        folders: all folders that staging made, without a slash at the end.
+    """
+
+    files: Mapping[str, FileState]
+    folders: frozenset[str]
+
+    @staticmethod
+    def load(control: ConfinedTree) -> StagedIndex:
+        """Read what `stage` left in the allocation's control directory.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return StagedIndex.of(FileRecord(control, _RECORD).files)
+
+    @staticmethod
+    def of(recorded: Mapping[str, FileState]) -> StagedIndex:
+        """The index of recorded paths."""
+        folders = {folder for path in recorded for folder in ancestors(path.removesuffix("/"))}
+        folders.update(path[:-1] for path in recorded if path.endswith("/"))
+        files = {path: state for path, state in recorded.items() if not path.endswith("/")}
+        return StagedIndex(files, frozenset(folders))
+
+
+def stage(
+    manifest: Manifest,
+    directory: JobDirectory,
+    control: ConfinedTree,
+    bucket: Bucket,
+    *,
+    workers: int = WORKERS,
+) -> StagedIndex:
+    """Bring every input of a manifest into a prepared job directory.
+
+    Args:
+        manifest: the versions that were validated.
+        directory: the job directory, prepared for the allocation.
+        control: the allocation's control directory, on the same file system.
+        bucket: the site's bucket.
+        workers: how many objects are fetched at the same time.
+
+    Raises:
+        StagingError: an input cannot be staged; `final` says whether it never can.
+        CloudUnreachable: try again later; what has arrived stays.
+        CloudRefused: the bucket refuses an input, perhaps this job's alone.
+    """
+    _refuse_bad_paths(manifest, directory.job_id)
+    fetch = partial(_fetch, directory, control, bucket, _current_umask())
+    try:
+        record = FileRecord(control, _RECORD)
+        record.replace(_still_there(manifest, directory.tree, record))
+        missing = [
+            (number, entry)
+            for number, entry in enumerate(manifest.entries)
+            if entry.path not in record.files
+        ]
+        with control.folder(_PARTS, create=True):
+            pass
+        with record:
+            for path, state in in_parallel(fetch, missing, workers=workers):
+                record.add(path, state)
+        directory.tree.lstat(OWNER_MARK)
+        _remove_parts(control)
+    except (OSError, UnsafePath) as error:
+        raise _staging_error(directory, None, error) from error
+    return StagedIndex.of(record.files)
+
+
+def _refuse_bad_paths(manifest: Manifest, job_id: str) -> None:
+    problems = input_path_problems(job_id, (entry.path for entry in manifest.entries))
+    if problems:
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise StagingError(
+            f"job {job_id!r}, key {first.key!r}: {first.problem}; {first.remedy} and upload "
+            f"again{more}",
+            final=True,
+        )
+
+
+def _still_there(
+    manifest: Manifest, tree: ConfinedTree, record: FileRecord
+) -> dict[str, FileState]:
+    """The recorded files that lie in the job directory as they were recorded."""
+    found: dict[str, FileState] = {}
+    for entry in manifest.entries:
+        state = record.files.get(entry.path)
+        if state is None or entry.path.endswith("/"):
+            continue
+        try:
+            if FileState.of(tree.lstat(entry.path)) == state:
+                found[entry.path] = state
+        except (OSError, UnsafePath):
+            continue
+    return found
+
+
+def _fetch(
+    directory: JobDirectory,
+    control: ConfinedTree,
+    bucket: Bucket,
+    umask: int,
+    numbered: tuple[int, Entry],
+) -> tuple[str, FileState]:
+    number, entry = numbered
+    try:
+        if entry.path.endswith("/"):
+            with directory.tree.folder(entry.path[:-1], create=True):
+                return entry.path, NO_STATE
+        part = f"{_PARTS}/{number}"
+        state = _fetch_part(entry, control, part, bucket, directory.job_id, umask)
+        with directory.tree.folder(folder_of(entry.path), create=True):
+            control.rename(part, directory.tree, entry.path)
+    except VersionGone as error:
+        raise StagingError(
+            f"job {directory.job_id!r}: the input {entry.path!r} was deleted, archived or changed "
+            f"after the upload was accepted; upload it again, and {STATUS_WORD} last ({error})",
+            final=True,
+        ) from error
+    except (OSError, UnsafePath) as error:
+        raise _staging_error(directory, entry, error) from error
+    return entry.path, state
+
+
+def _fetch_part(
+    entry: Entry, control: ConfinedTree, part: str, bucket: Bucket, job_id: str, umask: int
+) -> FileState:
+    key = input_key(job_id, entry.path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(control.open_file(part, flags), "w+b") as file:
+        fetched = bucket.fetch(key, entry.version, entry.size, file)
+        file.flush()
+        size = os.fstat(file.fileno()).st_size
+        if size != entry.size:
+            raise VersionGone(f"s3://{bucket.name}/{key} has {size} bytes, not {entry.size}")
+        start = os.pread(file.fileno(), 4, 0)
+        os.fchmod(file.fileno(), mode_of(entry.path, fetched, start, umask))
+        # The time of the upload, as `aws s3 cp` sets it: a later change shows even where times
+        # have whole seconds only.
+        modified = int(fetched.modified) * 1_000_000_000
+        os.utime(file.fileno(), ns=(modified, modified))
+        os.fsync(file.fileno())
+        return FileState.of(os.fstat(file.fileno()))
+
+
+def mode_of(path: str, fetched: Fetched, start: bytes, umask: int) -> int:
+    """The permission bits of a staged file.
+
+    Args:
+        path: relative to the job directory.
+        fetched: what came with the object; metadata `file-permissions` wins.
+        start: the first four bytes: without metadata, `#!` and ELF files become executable.
+        umask: the puller's; it applies where the metadata says nothing.
+    """
+    stated = fetched.metadata.get(MODE_METADATA, "")
+    if _OCTAL.fullmatch(stated):
+        mode = int(stated, 8) & 0o777 | 0o600
+    elif start.startswith((b"#!", b"\x7fELF")):
+        mode = 0o755 & ~umask | 0o600
+    else:
+        mode = 0o644 & ~umask | 0o600
+    return mode | (mode & 0o444) >> 2 if path == SCRIPT else mode
+
+
+def _staging_error(
+    directory: JobDirectory, entry: Entry | None, error: OSError | UnsafePath
+) -> StagingError:
+    about = f"job {directory.job_id!r}"
+    if entry is not None:
+        about += f", input {entry.path!r}"
+    code = error.errno if isinstance(error, OSError) else None
+    if code in _FULL:
+        return StagingError(
+            f"{about}: {_FULL[code]} ({errno.errorcode[code]}) at {directory.path}; make room, "
+            "the next pass goes on where this one stopped",
+            final=False,
+        )
+    if entry is not None and (isinstance(error, UnsafePath) or code in _BAD_PATH):
+        return StagingError(
+            f"{about}: this path cannot be made at {directory.path} ({error}); rename the file "
+            "and upload again",
+            final=True,
+        )
+    if isinstance(error, FileNotFoundError):
+        return StagingError(
+            f"{about}: {directory.path} was removed while inputs were staged into it; "
+            "the next pass stages them again",
+            final=False,
+        )
+    return StagingError(
+        f"{about}: cannot write to {directory.path} ({error}); the next pass tries again",
+        final=False,
+    )
+
+
+def _remove_parts(control: ConfinedTree) -> None:
+    with control.folder(_PARTS) as folder, os.scandir(folder) as leftovers:
+        for leftover in leftovers:
+            os.unlink(leftover.name, dir_fd=folder)
+    with control.folder() as folder:
+        os.rmdir(_PARTS, dir_fd=folder)
+
+
+def _current_umask() -> int:
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask

@@ -1,0 +1,100 @@
+"""Puts the tools of a pass together from the settings."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from job_protocol.object_keys import SITE_CONTROL_DIR
+from puller.cloud.client_config import client_config
+from puller.cloud.queue import CloudQueue
+from puller.cloud.s3_bucket import S3Bucket
+from puller.errors import CloudRefused
+from puller.journal import Journal
+from puller.login_environment import login_environment
+from puller.schedulers.choose import choose_scheduler
+from puller.settings import ENVIRONMENT_PREFIX, Settings
+from puller.workplace import Workplace
+
+_S3_CONNECTIONS = 32
+_FOREIGN = ("AWS_", ENVIRONMENT_PREFIX)
+_NOT_FOR_JOBS = ("AWS_*", f"{ENVIRONMENT_PREFIX}*")
+
+
+def open_workplace(settings: Settings) -> Workplace:
+    """The tools for passes with these settings.
+
+    Raises:
+        SettingsError: the scheduler is not known.
+        CloudRefused: there are no usable credentials.
+    """
+    session = _session(settings)
+
+    def client(service: str, connections: int) -> Any:
+        return session.client(
+            service,
+            endpoint_url=settings.endpoint_url,
+            config=client_config(proxy=settings.proxy, connections=connections),
+        )
+
+    journal = Journal(settings.state)
+    return Workplace(
+        settings=settings,
+        queue=CloudQueue(client("dynamodb", 10), settings.table, settings.site),
+        bucket=S3Bucket(settings.bucket, lambda: client("s3", _S3_CONNECTIONS)),
+        scheduler=choose_scheduler(
+            settings.scheduler,
+            environment=scheduler_environment(settings, os.environ),
+            control_root=settings.jobs_dir / SITE_CONTROL_DIR / "alloc",
+            timeout=settings.command_timeout,
+        ),
+        journal=journal,
+        installation=journal.installation(),
+        clock=time.time,
+        login_environment=_Once(lambda: _job_environment(os.environ)),
+    )
+
+
+def scheduler_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the scheduler's commands: cron's, less AWS, and what the settings add."""
+    own = {name: text for name, text in environment.items() if not name.startswith(_FOREIGN)}
+    if settings.path is not None:
+        own["PATH"] = settings.path
+    return own | dict(settings.scheduler_environment)
+
+
+def _session(settings: Settings) -> Any:
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return boto3.Session(profile_name=settings.profile, region_name=settings.region)
+    except BotoCoreError as error:
+        raise CloudRefused(f"AWS profile {settings.profile!r}: {error}") from error
+
+
+class _Once:
+    """Asks the login shell once in the life of the process, whichever thread comes first."""
+
+    def __init__(self, ask: Callable[[], Mapping[str, str]]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._answer: Mapping[str, str] | None = None
+
+    def __call__(self) -> Mapping[str, str]:
+        with self._lock:
+            if self._answer is None:
+                self._answer = self._ask()
+            return self._answer
+
+
+def _job_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
+    account = list(pwd.getpwuid(os.getuid()))
+    account[5] = environment.get("HOME") or account[5]
+    return login_environment(
+        pwd.struct_passwd(account), language=environment.get("LANG"), without=_NOT_FOR_JOBS
+    )

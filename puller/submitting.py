@@ -1,0 +1,190 @@
+"""Hands a staged allocation to the scheduler: at most once, whatever happens in between."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from job_protocol import object_keys
+from job_protocol.states import ClientStatus
+from puller.cloud.queue import Written
+from puller.errors import (
+    HeldElsewhere,
+    SchedulerUnavailable,
+    SubmissionDeferred,
+    SubmissionRefused,
+    SubmissionUnknown,
+)
+from puller.exit_file import read_records
+from puller.job_directory import JobDirectory, control_directory
+from puller.journal import Phase, Record
+from puller.lifecycle import Lifecycle, told
+from puller.lock import inheritable_lock
+from puller.schedulers.interface import Submission
+from puller.workplace import Workplace
+from puller.wrapper import render_wrapper, split_script
+
+_LOG = logging.getLogger(__name__)
+
+_MAX_SCRIPT = 4 * 1024 * 1024
+_DEFER_SECONDS = 60
+_RESUBMIT_AFTER = 30.0
+"""Seconds after a submission of unknown fate before its absence from the listing counts: a
+controller may still be working on a request whose sender was killed."""
+
+WRAPPER = "wrapper.sh"
+SCHEDULER_OUTPUT = "scheduler.out"
+
+
+class Submitting:
+    """The submission of one installation's allocations."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        """Submit what `lifecycle` has staged."""
+        self._lifecycle = lifecycle
+        self._place: Workplace = lifecycle.place
+
+    def submit(self, record: Record) -> Record | None:
+        """Submit a staged allocation."""
+        if not self._place.may_submit():
+            return self._lifecycle.report(
+                record, ClientStatus.STARTING, "the site's administrator has stopped submissions"
+            )
+        directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
+        script = directory.tree.read(object_keys.SCRIPT, _MAX_SCRIPT).decode(
+            errors="surrogateescape"
+        )
+        problem = self._place.scheduler.script_problem(script)
+        if problem is not None:
+            return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, problem)
+        self._write_wrapper(record, directory, script)
+        written = self._place.queue.begin_submission(record.id, record.token)
+        if written is not Written.DONE:
+            return self._lifecycle.after(record, written)
+        record = self._place.journal.write(
+            replace(record, phase=Phase.SUBMITTING, submitting_at=self._place.clock())
+        )
+        return self._call_scheduler(record, directory)
+
+    def recover(self, record: Record) -> Record | None:
+        """Find out what became of a submission whose end this installation did not see.
+
+        The job's own start file or the scheduler's listing may know it. Only when neither does,
+        when no orphan of the submission is alive, and after a while, is it submitted again; the
+        wrapper's `once` file makes sure that even then the script runs once.
+        """
+        scheduler_id = self._known_id(record)
+        if scheduler_id is not None:
+            return self.submitted(record, scheduler_id)
+        age = self._place.clock() - (record.submitting_at or 0.0)
+        if 0 <= age < _RESUBMIT_AFTER:
+            return record
+        _LOG.warning("%s: no trace of its submission; submitting it", told(record))
+        directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
+        written = self._place.queue.begin_submission(record.id, record.token)
+        if written is not Written.DONE:
+            return self._lifecycle.after(record, written)
+        record = self._place.journal.write(replace(record, submitting_at=self._place.clock()))
+        return self._call_scheduler(record, directory)
+
+    def _known_id(self, record: Record) -> str | None:
+        """The scheduler's id of a submission, if a trace of it is found.
+
+        Raises:
+            HeldElsewhere: a submitting process is still alive.
+            SchedulerUnavailable: the scheduler does not answer.
+        """
+        with inheritable_lock(self._place.submission_lock(record.id)):
+            listed = self._place.scheduler.list_mine()
+        control = control_directory(self._place.settings.jobs_dir, record.id)
+        records = read_records(control.path)
+        if records.start is not None:
+            return records.start.scheduler_id
+        identity = str(control.path / WRAPPER)
+        return next((job.id for job in listed.values() if job.identity == identity), None)
+
+    def submitted(self, record: Record, scheduler_id: str) -> Record | None:
+        """Remember and report the scheduler's id."""
+        now = self._place.clock()
+        record = self._place.journal.write(
+            replace(record, phase=Phase.SUBMITTED, scheduler_id=scheduler_id, submitted_at=now)
+        )
+        scheduler = self._place.scheduler.name
+        _LOG.info("%s: submitted to %s as %s", told(record), scheduler, scheduler_id)
+        return self._lifecycle.report(
+            record,
+            ClientStatus.QUEUED,
+            None,
+            scheduler=scheduler,
+            scheduler_id=scheduler_id,
+            submitted_at=int(now),
+        )
+
+    def _call_scheduler(self, record: Record, directory: JobDirectory) -> Record | None:
+        control = control_directory(self._place.settings.jobs_dir, record.id).path
+        try:
+            with inheritable_lock(self._place.submission_lock(record.id)) as descriptor:
+                scheduler_id = self._place.scheduler.submit(
+                    self._submission(record, directory, control, descriptor)
+                )
+        except SubmissionRefused as error:
+            return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, str(error))
+        except SubmissionDeferred as error:
+            return self._defer(record, str(error))
+        except (SubmissionUnknown, SchedulerUnavailable, HeldElsewhere) as error:
+            _LOG.warning("%s: %s", told(record), error)
+            return record
+        return self.submitted(record, scheduler_id)
+
+    def _submission(
+        self, record: Record, directory: JobDirectory, control: Path, descriptor: int
+    ) -> Submission:
+        allocation = record.allocation
+        return Submission(
+            name=allocation.settings.name or scheduler_name(allocation.job),
+            job_dir=directory.path,
+            wrapper=control / WRAPPER,
+            scheduler_output=control / SCHEDULER_OUTPUT,
+            settings=allocation.settings,
+            environment=self._place.login_environment(),
+            site_arguments=self._place.settings.submit_args,
+            keep_open=(descriptor,),
+        )
+
+    def _defer(self, record: Record, reason: str) -> Record | None:
+        """Give the claim back: the queue is full, which is no failure of the job."""
+        written = self._place.queue.let_go(
+            record.allocation,
+            record.token,
+            obs=record.obs + 1,
+            reason=reason,
+            not_before=int(self._place.clock()) + _DEFER_SECONDS,
+        )
+        if written is Written.DONE:
+            _LOG.info("%s: waits: %s", told(record), reason)
+            self._place.journal.forget(record)
+            return None
+        return self._lifecycle.after(record, written)
+
+    def _write_wrapper(self, record: Record, directory: JobDirectory, script: str) -> None:
+        control = control_directory(self._place.settings.jobs_dir, record.id)
+        scheduler = self._place.scheduler
+        declared = scheduler.declared_places(script)
+        text = render_wrapper(
+            split_script(script, scheduler.directive_prefixes),
+            scheduler=scheduler.name,
+            job_dir=directory.path,
+            control_dir=control.path,
+            redirect_stdout=not declared.stdout,
+            redirect_stderr=not declared.stderr,
+            enter_job_dir=not declared.directory,
+        )
+        control.write(WRAPPER, text.encode(errors="surrogateescape"), mode=0o700)
+
+
+def scheduler_name(job_id: str) -> str:
+    """A job id as a job's name at a scheduler: ASCII letters, digits, `_`, `.` and `-`."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", job_id).strip("._-")[-63:]
+    return name if name and not name[0].isdigit() else f"job_{name}"[:63]

@@ -1,0 +1,126 @@
+"""Observes what was submitted, pushes growing logs, and publishes the results at the end."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from job_protocol.states import ClientStatus
+from puller.errors import SchedulerUnavailable
+from puller.exit_file import read_records
+from puller.job_directory import control_directory
+from puller.journal import End, Record
+from puller.lifecycle import Lifecycle, told
+from puller.observation import AskDetail, Evidence, Live, NotAsked, Over, Wait, judge
+from puller.schedulers.interface import ListedJob
+from puller.submitting import SCHEDULER_OUTPUT, WRAPPER
+from puller.workplace import Listing, Workplace
+
+_LOG = logging.getLogger(__name__)
+
+_CANCEL_AGAIN_AFTER = 60.0
+_OUTPUT_BYTES = 500
+_TELL_WHY_AFTER = 30.0
+
+
+class Watching:
+    """The observation of one installation's submitted allocations."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        """Watch what was submitted."""
+        self._lifecycle = lifecycle
+        self._place: Workplace = lifecycle.place
+
+    def observe(self, record: Record, listing: Listing) -> Record | None:
+        """Look at a submitted allocation; one that has ended comes back as such."""
+        if record.scheduler_id is None:
+            raise AssertionError(f"{told(record)} is submitted and has no scheduler's id")
+        control = control_directory(self._place.settings.jobs_dir, record.id).path
+        on_disk = read_records(control)
+        try:
+            listed = listing.jobs().get(record.scheduler_id)
+            evidence = Evidence(
+                scheduler_id=record.scheduler_id,
+                identity=str(control / WRAPPER),
+                now=self._place.clock(),
+                listed=listed,
+                exit=on_disk.exit,
+                start=on_disk.start,
+                detail=NotAsked.ASK,
+                missing_since=record.missing_since,
+                stop_asked=record.stop_asked_at is not None,
+                lost_after=self._place.settings.lost_after,
+            )
+            verdict = judge(evidence)
+            if isinstance(verdict, AskDetail):
+                detail: ListedJob | None = self._place.scheduler.detail(record.scheduler_id)
+                verdict = judge(replace(evidence, detail=detail))
+        except SchedulerUnavailable as error:
+            _LOG.warning("%s: %s", told(record), error)
+            return record
+        if on_disk.start is not None and record.started_at != on_disk.start.time:
+            record = replace(record, started_at=on_disk.start.time)
+        if isinstance(verdict, Over):
+            output = scheduler_output(control / SCHEDULER_OUTPUT)
+            return self._lifecycle.ended(record, with_output(verdict.end, output))
+        return self._follow(record, verdict)
+
+    def _follow(self, record: Record, verdict: Live | AskDetail | Wait) -> Record | None:
+        match verdict:
+            case Wait(since=since) if record.missing_since is None:
+                return self._place.journal.write(replace(record, missing_since=since))
+            case Live(status=status, words=words):
+                return self._live(record, status, words)
+        return record
+
+    def _live(self, record: Record, status: ClientStatus | None, words: str) -> Record | None:
+        if record.missing_since is not None:
+            record = self._place.journal.write(replace(record, missing_since=None))
+        if status is None:
+            _LOG.warning("%s: the scheduler says %r, which is not known here", told(record), words)
+            return record
+        if status is ClientStatus.RUNNING:
+            if record.reported is ClientStatus.RUNNING:
+                return record
+            started = record.started_at or self._place.clock()
+            return self._lifecycle.report(record, status, None, started_at=int(started))
+        # Each report costs two status objects, so the reason of a short wait is not told.
+        waits = self._place.clock() - (record.submitted_at or 0.0)
+        if record.reported is ClientStatus.RUNNING or waits >= _TELL_WHY_AFTER:
+            return self._lifecycle.report(record, status, words)
+        return record
+
+    def stop(self, record: Record) -> Record | None:
+        """Ask the scheduler to cancel a submitted allocation, again after a while."""
+        now = self._place.clock()
+        asked = record.stop_asked_at
+        if asked is not None and 0 <= now - asked < _CANCEL_AGAIN_AFTER:
+            return record
+        if asked is None and not self._lifecycle.wanted_to_stop(record):
+            return record
+        record = self._place.journal.write(replace(record, stop_asked_at=now))
+        _LOG.info("%s: cancelling %s", told(record), record.scheduler_id)
+        try:
+            self._place.scheduler.cancel(record.scheduler_id or "")
+        except SchedulerUnavailable as error:
+            _LOG.warning("%s: %s", told(record), error)
+        return record
+
+
+def scheduler_output(path: Path) -> str:
+    """The last words of the scheduler itself about a job, in one line."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _OUTPUT_BYTES))
+            text = file.read(_OUTPUT_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
+    return " / ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def with_output(end: End, output: str) -> End:
+    """The end of a job that did not complete, with the scheduler's own words about it."""
+    if not output or end.status is ClientStatus.COMPLETE:
+        return end
+    return replace(end, reason=f"{end.reason}: {output}" if end.reason else output)

@@ -1,0 +1,220 @@
+"""The wrapper: what is submitted in place of the user's script, so that its exit code is known.
+
+Its head is the script's own leading comment block, so that a scheduler reads the same directives
+from it. Its body runs the script unchanged and writes the records that `exit_file` reads.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from job_protocol.object_keys import SCRIPT, STDERR, STDOUT
+from puller.exit_file import EXIT_NAME, START_NAME
+
+_BLANKS = " \t\v\f\r"
+"""What C's `isspace` takes for blank inside a line. Python's own notion includes U+3000, which
+to a shell is the name of a command."""
+
+ENVIRONMENT_FACTS = {
+    "slurm": ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"),
+    "local": ("JOBFERRY_LOCAL_ID", None),
+    "sge": ("JOB_ID", "RESTARTED"),
+    "pbs": ("PBS_JOBID", "PBS_RUNCOUNT"),
+    "lsf": ("LSB_JOBID", None),
+    "fujitsu": ("PJM_JOBID", None),
+}
+"""By scheduler: the job's variable with the scheduler's id, and the one that counts requeues."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The parts of a user's script that a wrapper needs.
+
+    Attributes:
+        interpreter: the program of its first line, and its one argument if it has one; a shell
+            where there is no `#!`.
+        head: the lines that schedulers may read directives from, in order, without the first.
+        directives: the directives, without their prefix.
+    """
+
+    interpreter: tuple[str, ...]
+    head: tuple[str, ...]
+    directives: tuple[str, ...]
+
+
+def split_script(
+    text: str, directive_prefixes: tuple[str, ...], *, anywhere: bool = False
+) -> Script:
+    """Take a script apart.
+
+    Source of the rule: Slurm's `sbatch` reads directives until the first line that is neither
+    blank nor a comment (measured on 22.05); Grid Engine reads `#$` in the whole file.
+
+    Args:
+        text: the script; decode it with `surrogateescape`, since nothing says that it is UTF-8.
+        directive_prefixes: how a directive begins at the start of a line, e.g. `#SBATCH`.
+        anywhere: whether the scheduler reads directives below the leading comment block too.
+    """
+    lines = text.split("\n")
+    interpreter: tuple[str, ...] = ("/bin/sh",)
+    if lines[0].startswith("#!"):
+        interpreter = _interpreter(lines.pop(0)) or interpreter
+    end = next((n for n, line in enumerate(lines) if _is_command(line)), len(lines))
+    head = lines[:end]
+    while head and not head[-1]:
+        head.pop()
+    if anywhere:
+        head += [line for line in lines[end:] if line.startswith(directive_prefixes)]
+    directives = [
+        line[len(prefix) :].strip(_BLANKS)
+        for line in head
+        for prefix in directive_prefixes
+        if line.startswith(prefix)
+    ]
+    return Script(interpreter, tuple(head), tuple(directives))
+
+
+def render_wrapper(
+    script: Script,
+    *,
+    scheduler: str,
+    job_dir: Path,
+    control_dir: Path,
+    redirect_stdout: bool = True,
+    redirect_stderr: bool = True,
+    enter_job_dir: bool = True,
+) -> str:
+    """The wrapper's text. Write it with `surrogateescape`, mode 0700.
+
+    Args:
+        script: the user's script.
+        scheduler: the scheduler's name, a key of `ENVIRONMENT_FACTS`.
+        job_dir: where the script lies as `aws-job-run.sh`, and where it runs.
+        control_dir: where the records go.
+        redirect_stdout: whether stdout goes to `aws-job-stdout.txt`; False where the script's own
+            directives say where.
+        redirect_stderr: the same for stderr and `aws-job-stderr.txt`.
+        enter_job_dir: False where the script's own directives say where it runs.
+    """
+    id_variable, restart_variable = ENVIRONMENT_FACTS[scheduler]
+    redirections = [
+        f">>{_quote(job_dir / STDOUT)}" if redirect_stdout else "",
+        f"2>>{_quote(job_dir / STDERR)}" if redirect_stderr else "",
+    ]
+    values = {
+        "control": _quote(control_dir),
+        "id": f'"${{{id_variable}:-}}"',
+        "restart": f'"${{{restart_variable}:-0}}"' if restart_variable else "0",
+        "enter": f"builtin cd -- {_quote(job_dir)}" if enter_job_dir else ":",
+        "redirect": " ".join(["exec", *filter(None, redirections)]) if any(redirections) else ":",
+        "run": shlex.join([*script.interpreter, str(job_dir / SCRIPT)]),
+        "stdout": _target(1, job_dir / STDOUT if redirect_stdout else None),
+        "stderr": _target(2, job_dir / STDERR if redirect_stderr else None),
+        "start": START_NAME,
+        "exit": EXIT_NAME,
+    }
+    body = re.sub("@([a-z]+)@", lambda found: values[found[1]], _BODY)
+    return "\n".join(["#!/bin/bash", *script.head, body])
+
+
+def _interpreter(first_line: str) -> tuple[str, ...]:
+    """As the kernel reads it: one program, and the rest of the line as one argument."""
+    program, _, argument = first_line[2:].strip(_BLANKS).replace("\t", " ").partition(" ")
+    return tuple(part for part in (program, argument.strip(_BLANKS)) if part)
+
+
+def _is_command(line: str) -> bool:
+    stripped = line.strip(_BLANKS)
+    return bool(stripped) and not stripped.startswith("#")
+
+
+def _quote(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def _target(descriptor: int, redirected: Path | None) -> str:
+    """Where an output goes, as part of a double-quoted word."""
+    if redirected is not None:
+        return f'"{_quote(redirected)}"'
+    return f"$(command -p readlink /proc/$$/fd/{descriptor})"
+
+
+# The child runs in the foreground of a subshell whose traps do nothing: the subshell outlives
+# every signal but KILL, the child keeps the default dispositions, and `$?` is exact. With the child
+# in the background and traps around `wait`, 144 of 200 group-wide TERMs gave a wrong code.
+_BODY = r"""
+# ---- jobferry: runs aws-job-run.sh and records what came of it ----
+_jf_dir=@control@
+_jf_id=@id@
+_jf_restart=@restart@
+_jf_host=$(command -p uname -n)
+_jf_signals='TERM INT HUP QUIT USR1 USR2 ALRM XCPU XFSZ VTALRM'
+
+_jf_leave() {  # code, message
+  printf 'jobferry: %s\n' "$2" >&2
+  exit "$1"
+}
+
+_jf_record() {  # name, line...: a whole file or none
+  local name=$1 temporary=$_jf_dir/$1.$_jf_restart.tmp
+  shift
+  printf '%s\n' "id=$_jf_id" "restart=$_jf_restart" "host=$_jf_host" "$@" end >"$temporary" &&
+    command -p mv -f -- "$temporary" "$_jf_dir/$name"
+}
+
+[ -n "$_jf_id" ] || _jf_leave 71 'no scheduler id in the environment: not started by the scheduler'
+
+# Only the submission whose id stands in `once` runs. A link appears with its content, so that a
+# crash cannot leave an empty one; file systems without links get the next best.
+_jf_once=$_jf_dir/once
+printf '%s\n' "$_jf_id" >"$_jf_once.$_jf_id" || _jf_leave 71 "cannot write into $_jf_dir"
+command -p ln -- "$_jf_once.$_jf_id" "$_jf_once" 2>/dev/null || [ -e "$_jf_once" ] ||
+  (set -C && printf '%s\n' "$_jf_id" >"$_jf_once") 2>/dev/null
+command -p rm -f -- "$_jf_once.$_jf_id"
+_jf_owner=
+IFS= read -r _jf_owner <"$_jf_once"
+[ -n "$_jf_owner" ] || _jf_leave 71 "cannot read $_jf_once"
+[ "$_jf_owner" = "$_jf_id" ] ||
+  _jf_leave 0 "job $_jf_owner already runs this allocation; this one, $_jf_id, leaves"
+
+command -p rm -f -- "$_jf_dir/@exit@" "$_jf_dir/pid"
+printf -v _jf_started '%(%s)T' -1
+_jf_record @start@ "time=$_jf_started" "stdout=@stdout@" "stderr=@stderr@" ||
+  _jf_leave 71 "cannot write into $_jf_dir"
+
+(
+  trap : $_jf_signals
+  (
+    printf '%s\n' "$BASHPID" >"$_jf_dir/pid"
+    @enter@ && @redirect@ || exit 126
+    exec @run@ "$@"
+  )
+  _jf_code=$?
+  printf -v _jf_ended '%(%s)T' -1
+  _jf_record @exit@ "started=$_jf_started" "ended=$_jf_ended" "code=$_jf_code"
+  exit "$_jf_code"
+) <&0 &
+_jf_child=$!
+
+# A scheduler may signal this shell alone (`sbatch --signal=B:USR1@60`): pass it on.
+_jf_forward() {
+  local pid
+  IFS= read -r pid <"$_jf_dir/pid" && kill -s "$1" "$pid"
+} 2>/dev/null
+for _jf_signal in $_jf_signals; do
+  trap "_jf_forward $_jf_signal" "$_jf_signal"
+done
+_jf_code=137
+while kill -0 "$_jf_child" 2>/dev/null; do
+  wait "$_jf_child"
+  _jf_code=$?
+done
+# A `wait` that a signal interrupted has another code; the record has the right one.
+while IFS= read -r _jf_line; do
+  case $_jf_line in code=*) _jf_code=${_jf_line#code=} ;; esac
+done 2>/dev/null <"$_jf_dir/@exit@"
+exit "$_jf_code"
+"""
