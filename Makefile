@@ -1,0 +1,111 @@
+# Everything that a developer, a new user and CI run. `make` alone lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+# Any Python from 3.11 on: the first that is found, or PYTHON=... on the command line.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+VENV := .venv
+EMULATOR_VENV := .venv-emulator
+LOCK_VENV := build/lock-venv
+BIN := $(VENV)/bin
+PIP_OPTIONS := --quiet --disable-pip-version-check
+# Which tests: `make test TESTS=tests/unit`, and further words for pytest in PYTEST_ARGS.
+TESTS ?=
+PYTEST_ARGS ?=
+CODE := job_protocol lambdas puller infra local_cloud
+
+export PIP_NO_INPUT := 1
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
+		while IFS=$$'\t' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+
+.PHONY: install
+install: $(VENV)/.installed $(EMULATOR_VENV)/.installed ## create the virtual environments
+
+.PHONY: demo
+demo: install ## one job from the bucket to a site and back, on an emulated AWS
+	@$(BIN)/python -m local_cloud demo
+
+.PHONY: up
+up: install ## start an emulated AWS with the real stack, to play with
+	@$(BIN)/python -m local_cloud up
+
+.PHONY: down
+down: install ## stop it
+	@$(BIN)/python -m local_cloud down
+
+.PHONY: test
+test: install ## run the tests (TESTS=tests/unit for some of them)
+	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+
+.PHONY: check
+check: install ## style, types, import directions, shell scripts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if command -v shellcheck >/dev/null; then \
+		git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck; \
+	else echo 'shellcheck is not installed: shell scripts were not checked'; fi
+
+.PHONY: format
+format: install ## bring the code into the project's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: cdk
+cdk: node_modules/.package-lock.json ## install the CDK command line that fits the stack (needs npm)
+
+.PHONY: lock
+lock: $(LOCK_VENV)/.installed ## pin requirements/*.in again, in requirements/*.txt
+	for name in puller lambdas infra emulator dev lock; do \
+		$(LOCK_VENV)/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal \
+			--python-version 3.11 --no-header requirements/$$name.in -o requirements/$$name.txt; \
+	done
+
+.PHONY: clean
+clean: ## remove everything that the other targets made
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local_cloud down; fi
+	rm -rf $(VENV) $(EMULATOR_VENV) .jobferry build cdk.out node_modules *.egg-info
+	rm -rf .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is as old as the lock file that was installed.
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml
+	$(BIN)/pip install $(PIP_OPTIONS) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.locked: requirements/dev.txt
+	@$(call venv,$(VENV))
+	$(BIN)/pip install $(PIP_OPTIONS) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(EMULATOR_VENV)/.installed: requirements/emulator.txt
+	@$(call venv,$(EMULATOR_VENV))
+	$(EMULATOR_VENV)/bin/pip install $(PIP_OPTIONS) --require-hashes -r requirements/emulator.txt
+	@touch $@
+
+$(LOCK_VENV)/.installed: requirements/lock.txt
+	@$(call venv,$(LOCK_VENV))
+	$(LOCK_VENV)/bin/pip install $(PIP_OPTIONS) --require-hashes -r requirements/lock.txt
+	@touch $@
+
+node_modules/.package-lock.json: package-lock.json
+	@command -v npm >/dev/null || { echo 'error: there is no npm; install Node.js 20 or later' >&2; exit 1; }
+	npm ci --no-audit --no-fund
+	@touch $@
+
+define venv
+if [ -z '$(PYTHON)' ]; then echo 'error: there is no Python 3.11 or later' >&2; exit 1; fi; \
+echo 'Installing into $(1) (once)'; \
+test -x $(1)/bin/pip || $(PYTHON) -m venv $(1) || { \
+	rm -rf $(1); \
+	echo 'error: $(PYTHON) cannot create a virtual environment: on Debian, apt install python3-venv' >&2; \
+	exit 1; }
+endef

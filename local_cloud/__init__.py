@@ -1,0 +1,1 @@
+"""The embedded default: an AWS emulator as a subprocess, the real stack deployed to it."""
