@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import DeployedStack
 from tests.e2e.site import Site
+from tests.schedulers.conftest import slurm_cluster
+
+__all__ = ["slurm_cluster"]
 
 
 @pytest.fixture
-def site(deployed: DeployedStack, tmp_path: Path) -> Iterator[Site]:
+def site(deployed: DeployedStack, tmp_path: Path) -> Site:
     """Site `dc1` with the `local` scheduler."""
-    yield Site(
+    return Site(
         home=tmp_path / "home",
         bucket=deployed.buckets["dc1"],
         table=deployed.table,

@@ -53,6 +53,10 @@ class Site:
         return self.home / "puller.toml"
 
     @property
+    def puller(self) -> list[str]:
+        return [sys.executable, "-m", "puller", "--settings", str(self.settings_file)]
+
+    @property
     def jobs_dir(self) -> Path:
         return self.home / "aws-job"
 
@@ -78,8 +82,7 @@ class Site:
     def pull(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
         """One pass, as cron starts it. Silent when all is well."""
         done = subprocess.run(
-            [sys.executable, "-m", "puller", "--settings", str(self.settings_file), "pass"]
-            + list(arguments),
+            [*self.puller, "pass", *arguments],
             env=self.cron_environment(),
             cwd=self.home,
             capture_output=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.emulator
 
 
 @pytest.fixture
-def requests(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of all requests that this process makes to AWS."""
     made: list[str] = []
     original = botocore.client.BaseClient._make_request  # type: ignore[attr-defined]
@@ -33,7 +32,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return original(self, operation, *arguments)
 
     monkeypatch.setattr(botocore.client.BaseClient, "_make_request", counted)
-    yield made
+    return made
 
 
 def _idle_pass(site: Site, monkeypatch: pytest.MonkeyPatch, requests: list[str]) -> list[str]:
