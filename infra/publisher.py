@@ -33,9 +33,10 @@ def _of_partition(prefix: str) -> dict[str, object]:
 def stream_filters(lambda_platform: LambdaPlatform) -> list[Mapping[str, object]]:
     """The stream records that the publisher needs; all others cost no invocation.
 
-    Allocations that a puller or a stop changed (not the claim: nothing to show), jobs that nobody
-    publishes yet, and heartbeats. AWS matches `exists` on leaves alone, here the attribute's type
-    (Lambda guide, filtering with DynamoDB); the local emulator needs the attribute itself.
+    Allocations that a puller or a stop changed (not the claim, which shows nothing; but the reason
+    why a claimed one waits), jobs that nobody publishes yet, and heartbeats. AWS matches `exists`
+    on leaves alone, here the attribute's type (Lambda guide, filtering with DynamoDB); the local
+    emulator needs the attribute itself.
     """
     absent = [{"exists": False}]
     return [
@@ -44,6 +45,16 @@ def stream_filters(lambda_platform: LambdaPlatform) -> list[Mapping[str, object]
             "dynamodb": {
                 "Keys": _of_partition("A#"),
                 "NewImage": {"client_status": {"S": [{"anything-but": [ClientStatus.STARTING]}]}},
+            },
+        },
+        {
+            "eventName": ["MODIFY"],
+            "dynamodb": {
+                "Keys": _of_partition("A#"),
+                "NewImage": {
+                    "client_status": {"S": [ClientStatus.STARTING]},
+                    "reason": {"S": [{"anything-but": [""]}]},
+                },
             },
         },
         {

@@ -38,6 +38,7 @@ MAX_SEGMENT_BYTES = 255
 MAX_JOB_ID_BYTES = 512
 MAX_KEY_BYTES = 1024
 
+STATUS_STEM = "aws-job-stat."
 STATUS_NAMES = frozenset({STATUS_WORD, STATUS_DETAILS})
 PUSHED_PROTOCOL_NAMES = frozenset({STDOUT, STDERR})
 """The protocol's names that the puller itself writes to the bucket."""
@@ -216,10 +217,10 @@ def is_protocol_name(path: str) -> bool:
 def may_be_pushed(path: str) -> bool:
     """Whether the puller may write this relative path as a result.
 
-    A status name at any depth never; a reserved name directly under the job id only if it is a
-    log of the puller's.
+    A status name at any depth never (IAM denies the puller every key with a segment that begins so);
+    a reserved name directly under the job id only if it is a log of the puller's.
     """
-    if path.rstrip("/").rsplit("/", 1)[-1] in STATUS_NAMES:
+    if any(segment.startswith(STATUS_STEM) for segment in path.split("/")):
         return False
     return not is_protocol_name(path) or path in PUSHED_PROTOCOL_NAMES
 

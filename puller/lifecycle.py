@@ -80,7 +80,7 @@ class Lifecycle:
         """
         allocation = record.allocation
         try:
-            manifest = self._manifest(allocation)
+            manifest = self.manifest_of(allocation)
             directory = JobDirectory(self.place.settings.jobs_dir, allocation.job)
             prepared = directory.prepare(
                 allocation.id, datetime.fromtimestamp(self.place.clock(), UTC)
@@ -99,7 +99,13 @@ class Lifecycle:
             return self.end_unsubmitted(record, ClientStatus.FAILED, str(error))
         return record
 
-    def _manifest(self, allocation: Allocation) -> Manifest:
+    def manifest_of(self, allocation: Allocation) -> Manifest:
+        """The inputs of an allocation.
+
+        Raises:
+            VersionGone, ManifestError: it cannot be read, now or ever.
+            CloudUnreachable, CloudRefused: see `puller.errors`.
+        """
         if allocation.manifest is not None:
             return Manifest.unpack(allocation.manifest)
         key = object_keys.input_manifest_key(allocation.manifest_of or allocation.id)

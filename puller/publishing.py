@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 
+from job_protocol.manifest import Manifest, ManifestError
 from job_protocol.states import ClientStatus
+from puller.bucket import VersionGone
 from puller.confined_tree import ConfinedTree
 from puller.errors import UnsafePath
 from puller.exit_file import StartRecord, read_records
+from puller.file_record import NO_STATE, FileState
 from puller.job_directory import JobDirectory, control_directory
 from puller.journal import Phase, Record
 from puller.lifecycle import Lifecycle, told
@@ -72,7 +76,8 @@ class Publishing:
         if directory.owner() not in (record.id, None):
             _LOG.error("%s: its directory belongs to another run; nothing is pushed", told(record))
             return self._lifecycle.write_end(record, None)
-        plan = plan_results(directory, _staged_index(record, control), record.allocation.settings)
+        staged = self._staged(record, directory, control)
+        plan = plan_results(directory, staged, record.allocation.settings)
         current = self._confirm(record, plan)
         if current is None or current.phase is Phase.FENCED:
             return current
@@ -91,6 +96,22 @@ class Publishing:
             give_up_unreadable=now - record.end.time > _GIVE_UP_UNREADABLE_AFTER,
         )
         return self._lifecycle.write_end(current, summary)
+
+    def _staged(
+        self, record: Record, directory: JobDirectory, control: ConfinedTree
+    ) -> StagedIndex:
+        """What was staged. Every job has a script, so an empty list is a lost one."""
+        with suppress(OSError, UnsafePath):
+            if (index := StagedIndex.load(control)).files:
+                return index
+        _LOG.warning("%s: the list of its inputs is lost; going by the files' age", told(record))
+        try:
+            manifest = self._lifecycle.manifest_of(record.allocation)
+        except (VersionGone, ManifestError) as error:
+            _LOG.error("%s: its inputs are pushed as results: %s", told(record), error)
+            return StagedIndex.of({})
+        claimed_at = record.allocation.claimed_at or 0
+        return StagedIndex.of(index_by_age(manifest, directory, claimed_at))
 
     def _confirm(self, record: Record, plan: ResultPlan) -> Record | None:
         """Make sure that the claim is still ours before anything is pushed.
@@ -114,13 +135,26 @@ def _growing_logs(start: StartRecord | None, directory: JobDirectory) -> list[st
     ]
 
 
-def _staged_index(record: Record, control: ConfinedTree) -> StagedIndex:
-    try:
-        return StagedIndex.load(control)
-    except (OSError, UnsafePath) as error:
-        _LOG.warning(
-            "%s: the list of its inputs cannot be read (%s); they are pushed as results",
-            told(record),
-            error,
-        )
-        return StagedIndex.of({})
+def index_by_age(
+    manifest: Manifest, directory: JobDirectory, claimed_at: float
+) -> dict[str, FileState]:
+    """The inputs that look unchanged where the list of what was staged is lost.
+
+    A staged file has the time of its upload, which is older than the claim; a job changes it later.
+
+    Args:
+        manifest: the inputs.
+        directory: the job directory.
+        claimed_at: seconds since the epoch.
+    """
+    found: dict[str, FileState] = {}
+    for entry in manifest.entries:
+        try:
+            status = directory.tree.lstat(entry.path.removesuffix("/"))
+        except (OSError, UnsafePath):
+            continue
+        if entry.path.endswith("/"):
+            found[entry.path] = NO_STATE
+        elif status.st_size == entry.size and status.st_mtime < claimed_at:
+            found[entry.path] = FileState.of(status)
+    return found

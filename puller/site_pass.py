@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from job_protocol.site_records import Heartbeat
@@ -49,20 +49,18 @@ class Outcome:
 
     unreachable: str | None = None
     refused: str | None = None
-    _told: set[str] = field(default_factory=set)
+    _told: bool = False
 
-    def note(self, error: CloudUnreachable | CloudRefused) -> None:
-        """Remember what the cloud did, and log it once a pass."""
+    def note(self, error: CloudUnreachable | CloudRefused, about: str = "pass") -> None:
+        """Remember what the cloud did, and log it: an outage once a pass, each refusal."""
         if isinstance(error, CloudRefused):
             self.refused = self.refused or str(error)
+            _LOG.error("%s: %s", about, error)
         else:
             self.unreachable = self.unreachable or str(error)
-        kind = type(error).__name__
-        if kind not in self._told:
-            self._told.add(kind)
-            _LOG.log(
-                logging.ERROR if isinstance(error, CloudRefused) else logging.WARNING, "%s", error
-            )
+            if not self._told:
+                _LOG.warning("%s: %s", about, error)
+            self._told = True
 
 
 class SitePass:
@@ -177,8 +175,8 @@ class SitePass:
     def _begin(self, record: Record) -> Record | None:
         try:
             staged = self._lifecycle.stage(record)
-        except StagingError as error:
-            _LOG.warning("%s", error)
+        except (StagingError, CloudRefused) as error:
+            _LOG.warning("%s: %s", told(record), error)
             return self._lifecycle.report(record, record.reported, str(error))
         if staged is None or staged.phase is not Phase.STAGING:
             return staged
@@ -233,7 +231,7 @@ class SitePass:
             try:
                 return step(item)
             except (CloudUnreachable, CloudRefused) as error:
-                outcome.note(error)
+                outcome.note(error, name)
             except (HeldElsewhere, SchedulerUnavailable) as error:
                 _LOG.warning("%s: %s", name, error)
             except (PullerError, OSError) as error:

@@ -92,7 +92,7 @@ def stage(
         CloudRefused: the bucket refuses an input, perhaps this job's alone.
     """
     _refuse_bad_paths(manifest, directory.job_id)
-    fetch = partial(_fetch, directory, control, bucket, _current_umask())
+    fetch = partial(_fetch, directory, control, bucket)
     try:
         record = FileRecord(control, _RECORD)
         record.replace(_still_there(manifest, directory.tree, record))
@@ -101,13 +101,13 @@ def stage(
             for number, entry in enumerate(manifest.entries)
             if entry.path not in record.files
         ]
-        with control.folder(_PARTS, create=True):
-            pass
+        _clear_parts(control)
         with record:
             for path, state in in_parallel(fetch, missing, workers=workers):
                 record.add(path, state)
         directory.tree.lstat(OWNER_MARK)
-        _remove_parts(control)
+        with control.folder() as folder:
+            os.rmdir(_PARTS, dir_fd=folder)
     except (OSError, UnsafePath) as error:
         raise _staging_error(directory, None, error) from error
     return StagedIndex.of(record.files)
@@ -146,7 +146,6 @@ def _fetch(
     directory: JobDirectory,
     control: ConfinedTree,
     bucket: Bucket,
-    umask: int,
     numbered: tuple[int, Entry],
 ) -> tuple[str, FileState]:
     number, entry = numbered
@@ -155,7 +154,7 @@ def _fetch(
             with directory.tree.folder(entry.path[:-1], create=True):
                 return entry.path, NO_STATE
         part = f"{_PARTS}/{number}"
-        state = _fetch_part(entry, control, part, bucket, directory.job_id, umask)
+        state = _fetch_part(entry, control, part, bucket, directory.job_id)
         with directory.tree.folder(folder_of(entry.path), create=True):
             control.rename(part, directory.tree, entry.path)
     except VersionGone as error:
@@ -170,11 +169,13 @@ def _fetch(
 
 
 def _fetch_part(
-    entry: Entry, control: ConfinedTree, part: str, bucket: Bucket, job_id: str, umask: int
+    entry: Entry, control: ConfinedTree, part: str, bucket: Bucket, job_id: str
 ) -> FileState:
     key = input_key(job_id, entry.path)
-    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
-    with os.fdopen(control.open_file(part, flags), "w+b") as file:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    with os.fdopen(control.open_file(part, flags, mode=0o777), "w+b") as file:
+        # What is missing of 0o777 now is the umask, which threads cannot ask for safely.
+        umask = 0o777 & ~os.fstat(file.fileno()).st_mode
         fetched = bucket.fetch(key, entry.version, entry.size, file)
         file.flush()
         size = os.fstat(file.fileno()).st_size
@@ -182,11 +183,11 @@ def _fetch_part(
             raise VersionGone(f"s3://{bucket.name}/{key} has {size} bytes, not {entry.size}")
         start = os.pread(file.fileno(), 4, 0)
         os.fchmod(file.fileno(), mode_of(entry.path, fetched, start, umask))
+        os.fsync(file.fileno())
         # The time of the upload, as `aws s3 cp` sets it: a later change shows even where times
         # have whole seconds only.
         modified = int(fetched.modified) * 1_000_000_000
         os.utime(file.fileno(), ns=(modified, modified))
-        os.fsync(file.fileno())
         return FileState.of(os.fstat(file.fileno()))
 
 
@@ -240,15 +241,7 @@ def _staging_error(
     )
 
 
-def _remove_parts(control: ConfinedTree) -> None:
-    with control.folder(_PARTS) as folder, os.scandir(folder) as leftovers:
+def _clear_parts(control: ConfinedTree) -> None:
+    with control.folder(_PARTS, create=True) as folder, os.scandir(folder) as leftovers:
         for leftover in leftovers:
             os.unlink(leftover.name, dir_fd=folder)
-    with control.folder() as folder:
-        os.rmdir(_PARTS, dir_fd=folder)
-
-
-def _current_umask() -> int:
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return umask

@@ -12,7 +12,7 @@ from typing import Any
 from job_protocol.object_keys import SITE_CONTROL_DIR
 from puller.cloud.client_config import client_config
 from puller.cloud.queue import CloudQueue
-from puller.cloud.s3_bucket import S3Bucket
+from puller.cloud.s3_bucket import CONNECTIONS, S3Bucket
 from puller.errors import CloudRefused
 from puller.journal import Journal
 from puller.login_environment import login_environment
@@ -20,7 +20,6 @@ from puller.schedulers.choose import choose_scheduler
 from puller.settings import ENVIRONMENT_PREFIX, Settings
 from puller.workplace import Workplace
 
-_S3_CONNECTIONS = 32
 _FOREIGN = ("AWS_", ENVIRONMENT_PREFIX)
 _NOT_FOR_JOBS = ("AWS_*", f"{ENVIRONMENT_PREFIX}*")
 
@@ -45,7 +44,7 @@ def open_workplace(settings: Settings) -> Workplace:
     return Workplace(
         settings=settings,
         queue=CloudQueue(client("dynamodb", 10), settings.table, settings.site),
-        bucket=S3Bucket(settings.bucket, lambda: client("s3", _S3_CONNECTIONS)),
+        bucket=S3Bucket(settings.bucket, lambda: client("s3", CONNECTIONS)),
         scheduler=choose_scheduler(
             settings.scheduler,
             environment=scheduler_environment(settings, os.environ),

@@ -41,7 +41,7 @@ def changes_of(record: dict[str, Any]) -> set[Changed]:
         needs_publisher = image.get("unpublished") and "lease" not in image
         return {Changed(table_keys.site_of(pk), keys["sk"])} if needs_publisher else set()
     if table_keys.is_allocation(pk) and record["eventName"] == "MODIFY":
-        if image["client_status"] == ClientStatus.STARTING:
+        if image["client_status"] == ClientStatus.STARTING and not image.get("reason"):
             return set()
         return {Changed(table_keys.site_of(pk), image["job"])}
     return set()

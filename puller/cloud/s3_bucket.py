@@ -6,7 +6,7 @@ import mimetypes
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import IO, TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 LARGE = 8 * 1024 * 1024
 """Bytes from which on an object travels in parts, several at a time."""
+
+CONNECTIONS = 32
+"""How many connections the client should keep: enough for what happens at the same time."""
+
+_AT_ONCE = 20
+"""Requests for small objects; large ones have ten threads of their own (s3transfer's default)."""
 
 _IN_MEMORY = 1024 * 1024
 _CHUNK = 256 * 1024
@@ -53,6 +59,7 @@ class S3Bucket:
         self._name = name
         self._connect = connect
         self._lock = Lock()
+        self._slots = BoundedSemaphore(_AT_ONCE)
 
     @property
     def name(self) -> str:
@@ -93,9 +100,10 @@ class S3Bucket:
 
     def _fetch_whole(self, key: str, version: str, target: IO[bytes]) -> Fetched:
         for attempt in range(1, _READ_ATTEMPTS + 1):
-            answer = self._client.get_object(Bucket=self._name, Key=key, VersionId=version)
             try:
-                _copy(answer["Body"], target)
+                with self._slots:
+                    answer = self._client.get_object(Bucket=self._name, Key=key, VersionId=version)
+                    _copy(answer["Body"], target)
             except _BrokenStream as error:
                 if attempt == _READ_ATTEMPTS:
                     raise CloudUnreachable(
@@ -110,13 +118,15 @@ class S3Bucket:
 
     def _fetch_in_parts(self, key: str, version: str, size: int, target: IO[bytes]) -> Fetched:
         # HEAD answers a missing version and a missing bucket alike; a GET of one byte does not.
-        first = self._client.get_object(
-            Bucket=self._name, Key=key, VersionId=version, Range="bytes=0-0"
-        )
-        first["Body"].close()
-        if "ContentRange" not in first:  # RFC 9110, 14.2: a server may ignore a range
+        with self._slots:
+            first = self._client.get_object(
+                Bucket=self._name, Key=key, VersionId=version, Range="bytes=0-0"
+            )
+            first["Body"].close()
+        content_range = first.get("ContentRange", "")
+        if not content_range:  # RFC 9110, 14.2: a server may ignore a range
             return self._fetch_whole(key, version, target)
-        length = int(first["ContentRange"].rpartition("/")[2])
+        length = int(content_range.rpartition("/")[2])
         if length != size:
             raise VersionGone(
                 f"{self._url(key)} version {version} has {length} bytes instead of {size}"
@@ -126,7 +136,7 @@ class S3Bucket:
 
     def read(self, key: str, limit: int) -> bytes:
         """One request."""
-        with self._typed(f"read {self._url(key)}"):
+        with self._slots, self._typed(f"read {self._url(key)}"):
             answer = self._client.get_object(Bucket=self._name, Key=key)
             body = answer["Body"]
             if answer["ContentLength"] > limit:
@@ -144,7 +154,7 @@ class S3Bucket:
 
     def put(self, key: str, content: bytes, metadata: Mapping[str, str]) -> str:
         """One request."""
-        with self._typed(f"write {self._url(key)}"):
+        with self._slots, self._typed(f"write {self._url(key)}"):
             answer = self._client.put_object(
                 Bucket=self._name,
                 Key=key,
@@ -168,7 +178,7 @@ class S3Bucket:
         self, key: str, base: BaseVersion | None, tail: FileRange, metadata: Mapping[str, str]
     ) -> str:
         """A multipart upload that begins with copies of ranges of the earlier version."""
-        with self._typed(f"write {self._url(key)}", tail):
+        with self._slots, self._typed(f"write {self._url(key)}", tail):
             return put_grown(
                 self._client, self._name, key, base, tail, dict(metadata), _content_type(key)
             )

@@ -110,6 +110,16 @@ def test_the_stream_calls_for_what_the_publisher_needs_alone(stream: dict[str, A
             },
         },
         {
+            "eventName": ["MODIFY"],
+            "dynamodb": {
+                "Keys": {"pk": {"S": [{"prefix": "A#"}]}},
+                "NewImage": {
+                    "client_status": {"S": ["starting"]},
+                    "reason": {"S": [{"anything-but": [""]}]},
+                },
+            },
+        },
+        {
             "eventName": ["INSERT", "MODIFY"],
             "dynamodb": {
                 "Keys": {"pk": {"S": [{"prefix": "J#"}]}},

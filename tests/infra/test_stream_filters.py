@@ -120,6 +120,8 @@ def test_only_what_the_publisher_needs_calls_it(filtered: FilteredTable) -> None
 
     filtered.write("A#dc1#0", "a", "a new allocation", **status("pending"))
     filtered.write("A#dc1#0", "a", "a claim", **status("starting"))
+    why = {"reason": {"S": "the disk is full"}}
+    filtered.write("A#dc1#0", "a", "why a claimed one waits", **status("starting"), **why)
     filtered.write("A#dc1#0", "a", "an allocation runs", **status("running"))
     filtered.write("J#dc1", "job", "a new job", **UNPUBLISHED)
     filtered.write("J#dc1", "job", "a publisher's lease", **UNPUBLISHED, **LEASED)
@@ -131,6 +133,7 @@ def test_only_what_the_publisher_needs_calls_it(filtered: FilteredTable) -> None
     filtered.remove("J#dc1", "job")
     filtered.remove("A#dc1#0", "a")
     assert filtered.called() == [
+        "why a claimed one waits",
         "an allocation runs",
         "a new job",
         "a changed job",

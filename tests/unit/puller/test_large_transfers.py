@@ -10,20 +10,49 @@ import os
 import re
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import boto3
 import pytest
 
 from puller.bucket import VersionGone
 from puller.cloud.client_config import client_config
-from puller.cloud.s3_bucket import LARGE, S3Bucket
+from puller.cloud.s3_bucket import CONNECTIONS, LARGE, S3Bucket
 from puller.errors import CloudUnreachable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 CONTENT = os.urandom(3 * LARGE + 17)
 ETAG = '"3858f62230ac3c915f300c664312c11f-4"'
+
+
+def test_no_more_requests_are_made_at_once_than_there_are_connections() -> None:
+    """However many allocations are staged and pushed at the same time."""
+    lock = threading.Lock()
+    under_way, most = 0, 0
+
+    class Client:
+        def put_object(self, **_: object) -> dict[str, str]:
+            nonlocal under_way, most
+            with lock:
+                under_way += 1
+                most = max(most, under_way)
+            time.sleep(0.005)
+            with lock:
+                under_way -= 1
+            return {"VersionId": "v1"}
+
+    made = S3Bucket("bucket", lambda: cast("S3Client", Client()))
+    with ThreadPoolExecutor(100) as pool:
+        list(pool.map(lambda n: made.put(f"{n}", b"", {}), range(200)))
+    assert 1 < most < CONNECTIONS - 10
 
 
 class ObjectServer(ThreadingHTTPServer):
@@ -67,9 +96,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         body = CONTENT[first : last + 1]
         if len(body) > 1 and self.server.cut_this():
-            self.wfile.write(body[: len(body) // 2])
+            body = body[: len(body) // 2]
             self.close_connection = True
-        else:
+        with suppress(ConnectionError):  # the client may have given up
             self.wfile.write(body)
 
 
@@ -135,6 +164,8 @@ def test_a_version_of_another_size_is_not_what_was_validated(bucket: S3Bucket) -
 
 
 def test_a_target_that_cannot_be_written_fails_as_such(bucket: S3Bucket) -> None:
-    with Path("/dev/full").open("r+b", buffering=0) as full:
-        with pytest.raises(OSError, match="No space"):
-            bucket.fetch("job/large", "v1", len(CONTENT), full)
+    with (
+        Path("/dev/full").open("r+b", buffering=0) as full,
+        pytest.raises(OSError, match="No space"),
+    ):
+        bucket.fetch("job/large", "v1", len(CONTENT), full)

@@ -275,6 +275,17 @@ def test_without_metadata_scripts_and_programs_become_executable(staging: Stagin
     assert [mode(file) for file in files] == [0o755 & ~umask, 0o755 & ~umask, 0o644 & ~umask]
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_the_umask_applies_where_the_metadata_says_nothing(staging: Staging, umask: int) -> None:
+    plain, stated = staging.upload("plain"), staging.upload("x", b"", {"file-permissions": "0666"})
+    before = os.umask(umask)
+    try:
+        staging.run()
+    finally:
+        os.umask(before)
+    assert (mode(plain), mode(stated)) == (0o644 & ~umask, 0o666)
+
+
 @given(st.integers(0, 0o7777), st.integers(0, 0o777), st.booleans())
 def test_every_file_stays_the_owners_to_read_and_write_and_the_script_to_run(
     bits: int, umask: int, stated: bool
