@@ -16,7 +16,6 @@ PIP_OPTIONS := --quiet --disable-pip-version-check
 # Which tests: `make test TESTS=tests/unit`, and further words for pytest in PYTEST_ARGS.
 TESTS ?=
 PYTEST_ARGS ?=
-CODE := job_protocol lambdas puller infra local_cloud
 
 export PIP_NO_INPUT := 1
 
@@ -64,9 +63,9 @@ cdk: node_modules/.package-lock.json ## install the CDK command line that fits t
 
 .PHONY: lock
 lock: $(LOCK_VENV)/.installed ## pin requirements/*.in again, in requirements/*.txt
-	for name in puller lambdas infra emulator dev lock; do \
+	for source in requirements/*.in; do \
 		$(LOCK_VENV)/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal \
-			--python-version 3.11 --no-header requirements/$$name.in -o requirements/$$name.txt; \
+			--python-version 3.11 --no-header "$$source" -o "$${source%.in}.txt"; \
 	done
 
 .PHONY: clean

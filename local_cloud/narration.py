@@ -61,5 +61,5 @@ class Narration:
         return f"{colour}{text}{_PLAIN}" if self._colours else text
 
     def _line(self, text: str) -> None:
-        self._stream.write(f"{text}\n".replace("   \n", "\n"))
+        self._stream.write(f"{text.rstrip()}\n")
         self._stream.flush()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from job_protocol import dynamodb_json, table_keys
 from job_protocol.allocation import Allocation, ResultSummary
@@ -19,7 +17,8 @@ from job_protocol.items import (
 )
 from job_protocol.site_records import Heartbeat, SiteControl
 from job_protocol.states import ClientStatus, Desired
-from puller.cloud.errors import code_of, typed_errors
+from puller.cloud.conditional_items import ConditionalItems
+from puller.cloud.errors import typed_errors
 from puller.errors import HeldElsewhere
 from puller.journal import End
 
@@ -71,6 +70,7 @@ class CloudQueue:
         self._client = client
         self._table = table
         self._site = site
+        self._items = ConditionalItems(client, table)
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Write the sign of life.
@@ -81,9 +81,9 @@ class CloudQueue:
             HeldElsewhere: another host runs this installation.
             CloudUnreachable, CloudRefused: see `puller.errors`.
         """
-        attributes = to_attributes(heartbeat)
+        attributes = to_attributes(heartbeat) | {"lingering": heartbeat.lingering}
         key = table_keys.heartbeat(heartbeat.site, heartbeat.installation)
-        old = self._update(
+        old = self._items.update(
             key,
             sets=attributes,
             condition="attribute_not_exists(#host) OR #host = :host OR #until < :at",
@@ -144,7 +144,7 @@ class CloudQueue:
         """
         key = table_keys.allocation(self._site, allocation_id)
         claimed: list[Allocation | None] = []
-        old = self._update(
+        old = self._items.update(
             key,
             sets={
                 "client_status": ClientStatus.STARTING,
@@ -281,8 +281,6 @@ class CloudQueue:
             removes=("qpk", "qsk", *(() if end.reason else ("reason",))),
         )
 
-    # ---- one conditional write ----
-
     def _write(
         self,
         allocation_id: str,
@@ -295,7 +293,7 @@ class CloudQueue:
     ) -> Written:
         terminal = {f":t{n}": status for n, status in enumerate(_TERMINAL)}
         own = f"#token = :own AND NOT client_status IN ({', '.join(terminal)})"
-        old = self._update(
+        old = self._items.update(
             table_keys.allocation(self._site, allocation_id),
             sets=sets,
             removes=removes,
@@ -303,46 +301,6 @@ class CloudQueue:
             values={":own": token, **terminal, **(values or {})},
         )
         return Written.DONE if old is None else _why(old, token, must_run=":run" in (values or {}))
-
-    def _update(
-        self,
-        key: table_keys.Key,
-        *,
-        sets: Mapping[str, Any],
-        condition: str,
-        removes: tuple[str, ...] = (),
-        values: Mapping[str, Any] | None = None,
-        on_new: Callable[[dict[str, Any]], None] | None = None,
-    ) -> dict[str, Any] | None:
-        """Update an item; None if it was done, the item as it stands if the condition failed."""
-        assignments = ", ".join(f"#{name} = :{name}" for name in sets)
-        expression = f"SET {assignments}"
-        if removes:
-            expression += f" REMOVE {', '.join(f'#{name}' for name in removes)}"
-        all_values = {f":{name}": value for name, value in sets.items()} | dict(values or {})
-        named = {f"#{name}": name for name in (*sets, *removes)}
-        if "#token" in condition:
-            named["#token"] = "token"
-        with typed_errors(f"write to table {self._table}"):
-            try:
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}},
-                    UpdateExpression=expression,
-                    ConditionExpression=condition,
-                    ExpressionAttributeNames=named,
-                    ExpressionAttributeValues=dynamodb_json.encode(all_values),
-                    ReturnValues="ALL_NEW" if on_new else "NONE",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-            except ClientError as error:
-                if code_of(error) != "ConditionalCheckFailedException":
-                    raise
-                answered: Any = error.response
-                return dynamodb_json.decode(answered.get("Item", {}))
-        if on_new is not None:
-            on_new(answer["Attributes"])
-        return None
 
 
 def _stated(facts: Mapping[str, Any]) -> dict[str, Any]:

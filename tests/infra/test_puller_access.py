@@ -91,13 +91,14 @@ def test_a_puller_does_not_write_what_the_control_plane_writes(guarded: Guarded,
         guarded.puller.put_object(Bucket=guarded.bucket(), Key=key, Body=b"JOB_COMPLETE\n")
 
 
-def test_a_puller_does_not_list_or_delete(guarded: Guarded) -> None:
+def test_a_puller_sees_what_is_missing_but_deletes_nothing(guarded: Guarded) -> None:
     where = {"Bucket": guarded.bucket(), "Key": "job0001/kept"}
     guarded.root.put_object(**where, Body=b"1")
     with pytest.raises(ClientError, match="AccessDenied"):
         guarded.puller.delete_object(**where)
-    with pytest.raises(ClientError, match="AccessDenied"):
-        guarded.puller.list_objects_v2(Bucket=guarded.bucket())
+    assert guarded.puller.list_objects_v2(Bucket=guarded.bucket())["KeyCount"] >= 1
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        guarded.puller.get_object(Bucket=guarded.bucket(), Key="job0001/missing")
 
 
 def test_a_puller_does_not_reach_another_sites_bucket(guarded: Guarded) -> None:
