@@ -22,7 +22,7 @@ class Evidence:
 
     Attributes:
         scheduler_id: the id that the scheduler gave.
-        identity: the wrapper's path.
+        identity: what the scheduler shows of this submission (`Scheduler.identity_of`).
         now: seconds since the epoch.
         listed: the scheduler's listing of it, or None if it is not in the listing.
         exit: the exit file, if whole.
@@ -92,8 +92,8 @@ _REASON_WINS = frozenset(EndReason)
 def judge(evidence: Evidence) -> Verdict:
     """What the evidence says."""
     shown = _same_job(evidence.listed, evidence.identity)
-    if shown is None and isinstance(evidence.detail, ListedJob):
-        shown = _same_job(evidence.detail, evidence.identity)
+    if isinstance(evidence.detail, ListedJob):  # asked later, and tells more
+        shown = _same_job(evidence.detail, evidence.identity) or shown
     if shown is not None and shown.state is not SchedulerState.ENDED:
         return Live(_LIVE_STATUS.get(shown.state), shown.words)
     exit_file = _own_exit(evidence)
@@ -103,6 +103,9 @@ def judge(evidence: Evidence) -> Verdict:
             return AskDetail()
         return Over(_end(evidence, shown, exit_file.code, exit_file.ended))
     if shown is not None:
+        tells_little = shown.end is None and shown.exit_code is None
+        if tells_little and evidence.detail is NotAsked.ASK:
+            return AskDetail()
         late = evidence.now - (evidence.missing_since or evidence.now) < evidence.lost_after
         if shown.end is None and late:
             return Wait(evidence.missing_since or evidence.now)
