@@ -87,7 +87,12 @@ Stop it with `make down`.""")
 def env() -> None:
     """Print the variables that lead a shell to the running emulator."""
     playground = _running()
-    variables = {**playground.emulator.environment(), "BUCKET": playground.bucket()}
+    bucket = playground.bucket()
+    variables = {
+        **playground.emulator.environment(),
+        "BUCKET": bucket,
+        "JOBFERRY_BUCKET": bucket,  # for the `jobferry` command
+    }
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
     print(f'export PATH={shlex.quote(str(BINARIES))}:"$PATH"')

@@ -1,0 +1,47 @@
+"""What a cloud user imports and types: submit, watch, stop and fetch jobs of an on-premises site.
+
+from jobferry import Client
+
+job = Client(site="dc1").submit("simulation", time_limit="1h")
+if job.wait().outcome == "complete":
+    job.get("results")
+"""
+
+from __future__ import annotations
+
+from jobferry.client import Client, Job
+from jobferry.download import Downloaded
+from jobferry.errors import (
+    CloudRefused,
+    CloudUnreachable,
+    ConfigurationError,
+    JobActive,
+    JobferryError,
+    JobNotFound,
+    LocalFilesDiffer,
+    TransferFailed,
+    UploadRefused,
+    UsageError,
+    WaitTimedOut,
+)
+from jobferry.report import Report
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Client",
+    "CloudRefused",
+    "CloudUnreachable",
+    "ConfigurationError",
+    "Downloaded",
+    "Job",
+    "JobActive",
+    "JobNotFound",
+    "JobferryError",
+    "LocalFilesDiffer",
+    "Report",
+    "TransferFailed",
+    "UploadRefused",
+    "UsageError",
+    "WaitTimedOut",
+]

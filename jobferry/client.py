@@ -1,0 +1,249 @@
+"""The Python client: jobs of one site as objects."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Unpack
+
+import boto3
+
+from job_protocol.object_keys import STDERR, STDOUT, job_id_problems
+from jobferry import upload_plan
+from jobferry.download import Downloaded, download, plan_into
+from jobferry.errors import JobActive, JobNotFound, UsageError
+from jobferry.interface import JobAccess, Listing, Progress
+from jobferry.over_s3 import connect
+from jobferry.polling import changes, intervals
+from jobferry.report import Report
+from jobferry.stated_settings import Settings
+
+SizedProgress = Callable[[int], Progress]
+"""Is told how many bytes there are, and gives back what is told of each part of them."""
+
+
+def silent(_total: int) -> Progress:
+    """Progress that nobody sees."""
+    return lambda _bytes: None
+
+
+class Job:
+    """One job of a site.
+
+    Attributes:
+        id: the job id.
+        location: where its files lie.
+    """
+
+    def __init__(
+        self, access: JobAccess, job_id: str, *, before: tuple[object, object] | None = None
+    ) -> None:
+        """A job that exists, or may.
+
+        Args:
+            access: the way to it.
+            job_id: its id.
+            before: see `polling.changes`.
+        """
+        self._access = access
+        self._before = before
+        self.id = job_id
+        self.location = access.location(job_id)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id!r} at {self.location}>"
+
+    def status(self) -> Report:
+        """The job's state.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        report = self._access.report(self.id)
+        if report is None:
+            raise JobNotFound(
+                f"there is no job {self.id!r} at {self.location}; see `jobferry status` for all"
+            )
+        return report
+
+    def watch(self, timeout: float | None = None) -> Iterator[Report]:
+        """Each state of the job up to its end, as it comes.
+
+        Args:
+            timeout: seconds until it gives up; None is never.
+
+        Raises:
+            JobNotFound, WaitTimedOut: see `polling.changes`.
+        """
+        return changes(
+            self.status,
+            sleep=time.sleep,
+            clock=time.monotonic,
+            timeout=timeout,
+            before=self._before,
+        )
+
+    def wait(self, timeout: float | None = None) -> Report:
+        """The job's state at its end; look at `outcome`.
+
+        Args:
+            timeout: seconds until it gives up; None is never.
+
+        Raises:
+            JobNotFound, WaitTimedOut: see `polling.changes`.
+        """
+        *_, last = self.watch(timeout)
+        return last
+
+    def stop(self) -> Report:
+        """Ask for the job's end and return the state before; an ended job stays as it is.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        report = self.status()
+        if not report.dead:
+            self._access.stop(self.id)
+        return report
+
+    def get(
+        self,
+        directory: str | Path | None = None,
+        *,
+        only: Sequence[str] = (),
+        force: bool = False,
+        progress: SizedProgress = silent,
+    ) -> Downloaded:
+        """Fetch the job's files; what is here already is not fetched again.
+
+        Args:
+            directory: where to; by default one named as the last part of the job id.
+            only: patterns of the files that are wanted; empty means all.
+            force: overwrite what was changed here.
+            progress: sees the transfer.
+
+        Raises:
+            JobNotFound: nothing lies under the job's prefix.
+            LocalFilesDiffer: files were changed here.
+            TransferFailed: a file cannot be written.
+        """
+        target = Path(directory) if directory is not None else Path(self.id.rpartition("/")[2])
+        plan = plan_into(self._access, self.id, target, only, force)
+        if not (plan.fetch or plan.folders or plan.present or only):
+            self.status()
+        return download(self._access, self.id, target, plan, progress(plan.size))
+
+    def stdout(self) -> str:
+        """What the job has printed so far; bytes that are no UTF-8 are replaced."""
+        return b"".join(self._access.read(self.id, STDOUT, 0)).decode("utf-8", "replace")
+
+    def stderr(self) -> str:
+        """What the job has printed to its standard error so far."""
+        return b"".join(self._access.read(self.id, STDERR, 0)).decode("utf-8", "replace")
+
+    def follow(self, *, stderr: bool = False, until_end: bool = True) -> Iterator[bytes]:
+        """What the job prints, as it comes into the bucket.
+
+        Args:
+            stderr: its standard error instead of its standard output.
+            until_end: go on until the job has ended, instead of up to now.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        path, start = STDERR if stderr else STDOUT, 0
+        for seconds in intervals():
+            dead = self.status().dead
+            for chunk in self._access.read(self.id, path, start):
+                start += len(chunk)
+                yield chunk
+            if dead or not until_end:
+                return
+            time.sleep(seconds)
+
+
+class Client:
+    """The jobs of one site, over its bucket.
+
+    Profile, region and endpoint follow AWS's own conventions (`AWS_PROFILE`, `AWS_REGION`,
+    `AWS_ENDPOINT_URL`, ...).
+    """
+
+    def __init__(
+        self,
+        *,
+        bucket: str | None = None,
+        site: str | None = None,
+        stack: str | None = None,
+        session: boto3.Session | None = None,
+    ) -> None:
+        """Find the site's bucket.
+
+        Args:
+            bucket: the bucket; else `JOBFERRY_BUCKET`.
+            site: the site whose bucket it is; else `JOBFERRY_SITE`, else `dc1`.
+            stack: the deployment that the site belongs to; else `JOBFERRY_STACK`, else `jobferry`.
+            session: a boto3 session of your own.
+
+        Raises:
+            ConfigurationError: there is no such site, or credentials are missing.
+        """
+        self._access: JobAccess = connect(bucket=bucket, site=site, stack=stack, session=session)
+
+    def job(self, job_id: str) -> Job:
+        """A job by its id.
+
+        Raises:
+            UsageError: no job can have this id.
+        """
+        if problems := job_id_problems(job_id):
+            raise UsageError(f"{problems[0].problem}; {problems[0].remedy}")
+        return Job(self._access, job_id)
+
+    def jobs(self, prefix: str = "", limit: int = 50) -> Listing:
+        """The jobs that changed last.
+
+        Args:
+            prefix: what their ids begin with.
+            limit: how many at most.
+        """
+        return self._access.reports(prefix, limit)
+
+    def submit(
+        self,
+        path: str | Path,
+        *,
+        job: str | None = None,
+        progress: SizedProgress = silent,
+        **settings: Unpack[Settings],
+    ) -> Job:
+        """Upload a directory with `aws-job-run.sh` in it, or a script alone, as a job.
+
+        Args:
+            path: the directory or the script.
+            job: the job id; by default made from the directory's name and the time.
+            progress: sees the transfer.
+            settings: `name`, `priority`, `time_limit`, `account`, `queue`, `retries`, `results`
+                and `exclude`, as in `aws-job.json`.
+
+        Raises:
+            UploadRefused: it cannot become a job as it stands; nothing was uploaded.
+            JobActive: the job has not ended.
+            TransferFailed: a file cannot be read; the job was not submitted.
+        """
+        source = Path(path).absolute()
+        job_id = job or upload_plan.new_job_id(source, datetime.now(UTC), secrets.token_hex(2))
+        upload = upload_plan.plan_upload(job_id, source, settings)
+        before = self._access.report(job_id)
+        if before is not None and before.active:
+            raise JobActive(
+                f"job {job_id!r} is still active ({before.word}); wait for its end "
+                f"(jobferry wait), stop it (jobferry stop), or choose another id (--job)"
+            )
+        if before is not None:
+            upload = upload_plan.without_earlier_settings(upload)
+        self._access.submit(upload, progress(upload.size))
+        return Job(self._access, job_id, before=before.identity if before and before.dead else None)

@@ -1,0 +1,84 @@
+"""What the client needs of a way to the jobs, whichever it is; over S3 is the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+from jobferry.report import Report
+from jobferry.upload_plan import Upload
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes that were just transferred, from several threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file under a job's prefix.
+
+    Attributes:
+        path: relative to the job; one that ends in `/` is an empty folder.
+        size: bytes.
+        modified: when it was written, in whole seconds since the epoch.
+    """
+
+    path: str
+    size: int
+    modified: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came along with the content of a file.
+
+    Attributes:
+        modified: when it was written, in whole seconds since the epoch.
+        mode: its permission bits, if they are known.
+    """
+
+    modified: int
+    mode: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Jobs, the one that changed last first.
+
+    Attributes:
+        reports: the jobs, with little detail.
+        total: how many were found.
+        complete: whether everything was looked at.
+    """
+
+    reports: tuple[Report, ...]
+    total: int
+    complete: bool
+
+
+class JobAccess(Protocol):
+    """A way to the jobs of one site. Every method may raise a `JobferryError`."""
+
+    def location(self, job_id: str) -> str:
+        """Where the job's files lie, for people."""
+
+    def report(self, job_id: str) -> Report | None:
+        """The job's state; None if there is no such job."""
+
+    def reports(self, prefix: str, limit: int) -> Listing:
+        """At most `limit` jobs whose ids begin with `prefix`."""
+
+    def submit(self, upload: Upload, progress: Progress) -> None:
+        """Upload everything, and when all of it is there, ask for the run."""
+
+    def stop(self, job_id: str) -> None:
+        """Ask for the job's end."""
+
+    def files(self, job_id: str) -> Iterator[RemoteFile]:
+        """Everything under the job's prefix."""
+
+    def fetch(self, job_id: str, path: str, target: IO[bytes], progress: Progress) -> Fetched:
+        """Write a file's content, as it is now, to `target`."""
+
+    def read(self, job_id: str, path: str, start: int) -> Iterator[bytes]:
+        """The content of a file from byte `start` on; nothing if there is no more, or no file."""
