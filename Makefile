@@ -39,6 +39,10 @@ up: install ## start an emulated AWS with the real stack, to play with
 down: install ## stop it
 	@$(BIN)/python -m local_cloud down
 
+.PHONY: puller
+puller: install ## build the puller as one file for a site, build/jobferry-puller
+	@$(BIN)/python -m tools.puller_file build/jobferry-puller
+
 .PHONY: test
 test: install ## run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)

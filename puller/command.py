@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from puller import __version__
+from puller.administration.invocation import Invocation
+from puller.administration.subcommands import add_subcommands
 from puller.errors import CloudRefused, HeldElsewhere, PullerError, SettingsError
 from puller.settings import DEFAULT_FILE, ENVIRONMENT_PREFIX, Settings, load_settings
 
@@ -22,12 +24,14 @@ _LOG = logging.getLogger(__name__)
 OK, FAILED, USAGE, MISCONFIGURED, REFUSED = 0, 1, 2, 3, 4
 
 _EXAMPLES = f"""examples:
+  jobferry-puller install --from settings.txt settings and crontab line
+  jobferry-puller doctor                      what is wrong here, and how to mend it
+  jobferry-puller status                      what this site holds
   jobferry-puller pass                        one pass, as cron starts it
   jobferry-puller pass --linger 55            keep passing for 55 s: jobs start within a second
   jobferry-puller --settings ./dc1.toml pass  with another settings file
 
-crontab line (every minute; a second pass that finds one at work leaves at once):
-  * * * * * jobferry-puller pass --linger 55
+`install` writes the crontab line. A second pass that finds one at work leaves at once.
 
 Settings come from {DEFAULT_FILE}, from environment variables
 ({ENVIRONMENT_PREFIX}SITE, ...), and from flags; a later one wins.
@@ -67,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="keep passing for so long, so that a job that comes meanwhile starts at once",
     )
+    add_subcommands(commands)
     return top
 
 
@@ -85,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in ("site", "scheduler", "jobs_dir", "state_dir", "profile")
     }
     try:
+        if given.command != "pass":
+            return _administer(Invocation(given=given, flags=flags, environment=os.environ))
         settings = load_settings(given.settings, os.environ, flags)
         _prepare_process(settings, verbose=given.verbose or sys.stderr.isatty())
         return _pass(settings, given.linger)
@@ -100,6 +107,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (PullerError, OSError) as error:
         _LOG.error("%s", error)
         return FAILED
+
+
+def _administer(invocation: Invocation) -> int:
+    """Run a subcommand beside `pass`; it speaks on the terminal and not into the log."""
+    logging.basicConfig(level=logging.WARNING, format="jobferry-puller: %(message)s", force=True)
+    code: int = invocation.given.run(invocation)
+    return code
 
 
 def _prepare_process(settings: Settings, *, verbose: bool) -> None:
@@ -127,29 +141,31 @@ class _UtcFormatter(logging.Formatter):
 
 
 def _pass(settings: Settings, linger: float) -> int:
+    from puller.last_pass import PassNote
     from puller.lock import exclusive_lock, prepare_lock_dir
+    from puller.pass_lock import pass_lock
 
     prepare_lock_dir(settings.locks)
     deadline = time.monotonic() + linger
-    with exclusive_lock(settings.locks / f"{_lock_name(settings)}.lock"):
+    with exclusive_lock(pass_lock(settings)):
         # Only now what is slow to import: a pass that finds another at work costs nothing.
         from puller.lingering import Lingering
         from puller.site_pass import SitePass
         from puller.start import open_workplace
 
-        place = open_workplace(settings)
-        one = SitePass(place, socket.gethostname(), lingering=linger > 0)
-        outcome = Lingering(one, place, settings.linger_interval).run(deadline)
+        host = socket.gethostname()
+        note = PassNote(settings.state, host, __version__, time.time)
+        try:
+            place = open_workplace(settings)
+            one = SitePass(place, host, lingering=linger > 0)
+            outcome = Lingering(one, place, settings.linger_interval).run(deadline)
+        except (PullerError, OSError) as error:
+            note.ended(str(error))
+            raise
+        note.ended(outcome.refused or outcome.unreachable)
     if outcome.refused:
         return REFUSED
     return FAILED if outcome.unreachable else OK
-
-
-def _lock_name(settings: Settings) -> str:
-    """One lock for each state directory: several sites may run side by side."""
-    import hashlib
-
-    return hashlib.sha256(os.fsencode(settings.state.resolve())).hexdigest()[:16]
 
 
 if __name__ == "__main__":

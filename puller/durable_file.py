@@ -29,9 +29,8 @@ def write_durably(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 def write_durably_in(folder: int, name: str, content: bytes, *, mode: int = 0o600) -> None:
     """`write_durably` for `name` in the folder that the descriptor `folder` is open on."""
-    temporary = f".{name}.tmp"
-    with suppress(FileNotFoundError):
-        os.unlink(temporary, dir_fd=folder)
+    temporary = _temporary(name)
+    remove_leftover(folder, name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=folder), "wb") as file:
         file.write(content)
@@ -40,3 +39,13 @@ def write_durably_in(folder: int, name: str, content: bytes, *, mode: int = 0o60
         os.fsync(file.fileno())
     os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     os.fsync(folder)
+
+
+def remove_leftover(folder: int, name: str) -> None:
+    """Remove what a write of `name` that died has left in a folder."""
+    with suppress(FileNotFoundError):
+        os.unlink(_temporary(name), dir_fd=folder)
+
+
+def _temporary(name: str) -> str:
+    return f".{name}.tmp"

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 START_NAME = "start"
 EXIT_NAME = "exit"
+ONCE_NAME = "once"
 
 _MAX_SIZE = 65536
 """Bytes; a longer file is not the wrapper's."""
@@ -79,10 +80,13 @@ class Records:
     """What the wrapper has left so far.
 
     Attributes:
+        owner: the scheduler's id of the submission that runs the script: of two submissions of one
+            allocation, the first to start.
         start, exit: the records; None where there is none, or none that can be trusted.
         problems: why a record that is there cannot be trusted, a sentence each.
     """
 
+    owner: str | None = None
     start: StartRecord | None = None
     exit: ExitRecord | None = None
     problems: tuple[str, ...] = ()
@@ -103,6 +107,7 @@ def read_records(control_dir: Path) -> Records:
     start = _read(control_dir / START_NAME, parse_start)
     ended = _read(control_dir / EXIT_NAME, parse_exit)
     return Records(
+        owner=_owner(control_dir / ONCE_NAME),
         start=None if isinstance(start, Broken) else start,
         exit=None if isinstance(ended, Broken) else ended,
         problems=tuple(found.problem for found in (start, ended) if isinstance(found, Broken)),
@@ -129,6 +134,14 @@ def _exit(values: dict[str, str]) -> ExitRecord:
         ended=_number(values["ended"]),
         code=_number(values["code"], most=255),
     )
+
+
+def _owner(path: Path) -> str | None:
+    try:
+        line, newline, _ = _content(path).decode("utf-8", "surrogateescape").partition("\n")
+    except OSError:
+        return None
+    return line if newline and line else None
 
 
 def _parse(content: bytes, build: Callable[[dict[str, str]], T]) -> T | Broken:

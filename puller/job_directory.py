@@ -12,6 +12,7 @@ from pathlib import Path
 
 from job_protocol.object_keys import OWNER_MARK, SITE_CONTROL_DIR, job_id_problems
 from puller.confined_tree import ConfinedTree, has_entries
+from puller.durable_file import remove_leftover
 from puller.errors import StagingError, UnsafePath
 
 _PRIVATE = 0o700
@@ -127,6 +128,7 @@ class JobDirectory:
         if not stat.S_ISDIR(status.st_mode):
             return True
         with self.tree.folder() as folder:
+            remove_leftover(folder, OWNER_MARK)
             return has_entries(folder)
 
     def _put_aside(self, owner: str | None, now: datetime) -> Path:

@@ -1,15 +1,22 @@
 """The puller's memory on disk: one document per allocation that it holds.
 
 Every write is atomic and synced before the step that it announces is taken, so that whatever
-instruction the puller dies at, the next pass knows what may have happened.
+instruction the puller dies at, the next pass knows what may have happened. A write replaces only
+what this process itself has read or written: a pass that stood still, while one on another host
+took over, finds that out before it does any harm.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import logging
+import os
+import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -19,10 +26,18 @@ from job_protocol.allocation import Allocation
 from job_protocol.items import from_attributes, to_attributes
 from job_protocol.states import ClientStatus
 from puller.durable_file import write_durably
-from puller.errors import PullerError
+from puller.errors import HeldElsewhere, PullerError
 from puller.live_logs import PushedLog
 
 _LOG = logging.getLogger(__name__)
+
+
+class JournalError(PullerError):
+    """The disk did not take a record, so the step that it announces must not be taken."""
+
+
+class TakenOver(HeldElsewhere):
+    """Another host has gone on with what this process was at."""
 
 
 class Phase(StrEnum):
@@ -34,6 +49,8 @@ class Phase(StrEnum):
     """The claim is ours; nothing was submitted."""
     SUBMITTING = "submitting"
     """The scheduler may have been called."""
+    DEFERRED = "deferred"
+    """The scheduler had no room and took nothing; the claim is being given back."""
     SUBMITTED = "submitted"
     """The scheduler has it, under the id in the record."""
     ENDED = "ended"
@@ -74,6 +91,7 @@ class Record:
         submitted_at: when the scheduler's id became known.
         scheduler_id: the scheduler's id.
         started_at: when the script started, as far as known.
+        deferred: why the scheduler had no room.
         missing_since: since when neither the scheduler nor an exit file has known it.
         stop_asked_at: when the scheduler was last asked to cancel it.
         logs: what was pushed of each growing log.
@@ -91,6 +109,7 @@ class Record:
     submitted_at: float | None = None
     scheduler_id: str | None = None
     started_at: float | None = None
+    deferred: str | None = None
     missing_since: float | None = None
     stop_asked_at: float | None = None
     logs: dict[str, PushedLog] = field(default_factory=dict)
@@ -101,6 +120,9 @@ class Record:
     def id(self) -> str:
         """The allocation's id."""
         return self.allocation.id
+
+
+_NO_RECORD = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 def _encode_bytes(value: object) -> Any:
@@ -122,6 +144,7 @@ def to_document(record: Record) -> bytes:
         "submitted_at": record.submitted_at,
         "scheduler_id": record.scheduler_id,
         "started_at": record.started_at,
+        "deferred": record.deferred,
         "missing_since": record.missing_since,
         "stop_asked_at": record.stop_asked_at,
         "logs": {name: asdict(pushed) for name, pushed in record.logs.items()},
@@ -135,7 +158,7 @@ def from_document(text: bytes) -> Record:
     """The record that lies on disk.
 
     Raises:
-        ValueError, TypeError, KeyError: it is no such record.
+        ValueError, TypeError, KeyError, AttributeError, RecursionError: it is no such record.
     """
     document = json.loads(text)
     attributes = document.pop("allocation")
@@ -166,6 +189,8 @@ class Journal:
         self._folder = state_dir / "journal"
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._installation = state_dir / "installation"
+        self._seen: dict[str, bytes] = {}
+        self._writing = threading.Lock()
 
     def installation(self) -> str:
         """The id of this installation, made at its first pass."""
@@ -182,28 +207,85 @@ class Journal:
         """Write a record, and return it.
 
         Raises:
-            PullerError: the disk did not take it; the step must not be taken.
+            JournalError: the disk did not take it; the step must not be taken.
+            TakenOver: the record on disk is not the one that this process knows.
         """
+        document = to_document(record)
+        path = self._path(record.id)
         try:
-            write_durably(self._path(record.id), to_document(record))
+            with self._unchanged(path):
+                write_durably(path, document)
         except OSError as error:
-            raise PullerError(f"cannot write the journal in {self._folder}: {error}") from error
+            raise JournalError(f"cannot write the journal in {self._folder}: {error}") from error
+        self._seen[path.name] = document
         return record
 
     def forget(self, record: Record) -> None:
-        """Remove the record of an allocation with which this site is done."""
-        self._path(record.id).unlink(missing_ok=True)
+        """Remove the record of an allocation with which this site is done.
+
+        Raises:
+            TakenOver: the record on disk is not the one that this process knows.
+        """
+        path = self._path(record.id)
+        with self._unchanged(path):
+            path.unlink(missing_ok=True)
+        self._seen.pop(path.name, None)
 
     def records(self) -> list[Record]:
         """All records. One that cannot be read is logged and left as it is."""
-        return list(self._read())
+        found = map(self._read, sorted(self._folder.glob("*.json")))
+        return [record for record in found if record is not None]
 
-    def _read(self) -> Iterator[Record]:
-        for path in sorted(self._folder.glob("*.json")):
+    def find(self, allocation_id: str) -> Record | None:
+        """The record of an allocation as it stands on disk; None without a readable one."""
+        path = self._path(allocation_id)
+        return self._read(path) if path.exists() else None
+
+    def _read(self, path: Path) -> Record | None:
+        try:
+            document = path.read_bytes()
+            record = from_document(document)
+        except (OSError, *_NO_RECORD) as error:
+            _LOG.error("journal %s cannot be read (%r); it is left as it is", path, error)
+            return None
+        self._seen[path.name] = document
+        return record
+
+    @contextmanager
+    def _unchanged(self, path: Path) -> Iterator[None]:
+        """Keep other processes from the journal, in which `path` is as this process knows it."""
+        with self._writing, _locked(self._folder.with_suffix(".lock")):
             try:
-                yield from_document(path.read_bytes())
-            except (OSError, ValueError, TypeError, KeyError) as error:
-                _LOG.error("journal %s cannot be read (%s); it is left as it is", path, error)
+                on_disk = path.read_bytes()
+            except FileNotFoundError:
+                on_disk = None
+            if on_disk != self._seen.get(path.name):
+                raise TakenOver(
+                    f"{path} was changed by another process: this puller has stood still for so "
+                    "long that another host took over; it leaves everything to that one"
+                )
+            yield
 
     def _path(self, allocation_id: str) -> Path:
         return self._folder / f"{uuid.UUID(allocation_id)}.json"
+
+
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+"""What file systems without locks say; there, the comparison has to do alone."""
+
+
+@contextmanager
+def _locked(lock: Path) -> Iterator[None]:
+    """Hold a lock that the processes of other hosts see too, where the file system has such."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TakenOver(f"another process is writing the journal ({lock})") from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(descriptor)

@@ -21,6 +21,7 @@ from job_protocol.states import ClientStatus, Desired
 from puller.bucket import VersionGone
 from puller.cloud.queue import Written
 from puller.errors import PullerError, StagingError
+from puller.finished import FinishedAllocations
 from puller.job_directory import JobDirectory, control_directory
 from puller.journal import End, Phase, Record
 from puller.staging import stage
@@ -35,6 +36,7 @@ class Lifecycle:
     def __init__(self, place: Workplace) -> None:
         """Work with these tools."""
         self.place = place
+        self._finished = FinishedAllocations(place.settings.state)
 
     # ---- claim ----
 
@@ -137,6 +139,27 @@ class Lifecycle:
             return self.place.journal.write(record)
         return self.after(record, written)
 
+    def show_problem(self, record: Record, problem: str) -> None:
+        """Tell the user why a claimed allocation is not submitted, where the journal cannot help.
+
+        Raises:
+            CloudUnreachable, CloudRefused: it could not be told.
+        """
+        found = self.place.queue.read(record.id)
+        if (
+            found is not None
+            and found.token == record.token
+            and found.client_status is ClientStatus.STARTING
+            and found.reason != problem
+        ):
+            self.place.queue.observe(
+                record.id,
+                record.token,
+                obs=found.obs + 1,
+                status=found.client_status,
+                facts={"reason": problem},
+            )
+
     def after(self, record: Record, written: Written) -> Record | None:
         """What follows from a write whose condition failed."""
         if written is Written.STOP_DESIRED:
@@ -181,7 +204,7 @@ class Lifecycle:
             obs=record.obs + 1,
             end=record.end,
             results=results,
-            facts={"started_at": started},
+            facts={"started_at": started, "scheduler_id": record.scheduler_id},
             now=int(self.place.clock()),
         )
         if written is not Written.DONE:
@@ -198,11 +221,19 @@ class Lifecycle:
 
     def finish(self, record: Record) -> None:
         """Remove what the puller keeps of an allocation; the job directory stays."""
+        try:
+            self._finished.add(record.id, int(self.place.clock()))
+        except OSError as error:
+            _LOG.warning(
+                "%s: `clean` will not find its directory, remove it by hand: %s",
+                told(record),
+                error,
+            )
         control = control_directory(self.place.settings.jobs_dir, record.id).path
-        self.place.journal.forget(record)
         shutil.rmtree(control, ignore_errors=True)
         with suppress(OSError):
             self.place.submission_lock(record.id).unlink()
+        self.place.journal.forget(record)
 
     def still_ours(self, record: Record) -> Record | None:
         """The record, if the table still names our claim; else what follows from that."""

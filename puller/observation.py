@@ -28,6 +28,8 @@ class Evidence:
         exit: the exit file, if whole.
         start: the start file, if whole.
         detail: what the detail query said; `ASK` before it was asked.
+        claimed_at: when the allocation was claimed, in seconds since the epoch.
+        submitted_at: when the scheduler's id became known, in seconds since the epoch.
         missing_since: since when nobody has known the job.
         stop_asked: whether this puller has asked the scheduler to cancel it.
         lost_after: seconds for which nobody must know it before it counts as lost, and for which
@@ -41,6 +43,8 @@ class Evidence:
     exit: ExitRecord | None
     start: StartRecord | None
     detail: ListedJob | NotAsked | None
+    claimed_at: float | None
+    submitted_at: float | None
     missing_since: float | None
     stop_asked: bool
     lost_after: float
@@ -86,14 +90,17 @@ class Over:
 
 Verdict = Live | AskDetail | Wait | Over
 
+_CLOCKS_DIFFER = 600.0
+"""Seconds by which the scheduler's clock may differ from the puller's."""
+
 _REASON_WINS = frozenset(EndReason)
 
 
 def judge(evidence: Evidence) -> Verdict:
     """What the evidence says."""
-    shown = _same_job(evidence.listed, evidence.identity)
+    shown = _same_job(evidence.listed, evidence)
     if isinstance(evidence.detail, ListedJob):  # asked later, and tells more
-        shown = _same_job(evidence.detail, evidence.identity) or shown
+        shown = _same_job(evidence.detail, evidence) or shown
     if shown is not None and shown.state is not SchedulerState.ENDED:
         return Live(_LIVE_STATUS.get(shown.state), shown.words)
     exit_file = _own_exit(evidence)
@@ -107,21 +114,30 @@ def judge(evidence: Evidence) -> Verdict:
         if tells_little and evidence.detail is NotAsked.ASK:
             return AskDetail()
         late = evidence.now - (evidence.missing_since or evidence.now) < evidence.lost_after
-        if shown.end is None and late:
+        # Where a scheduler cannot tell who killed a job, a kill that was asked for explains it.
+        explained = shown.end is not None or (evidence.stop_asked and bool(shown.exit_code))
+        if late and not explained:
             return Wait(evidence.missing_since or evidence.now)
         return Over(_end(evidence, shown, shown.exit_code, evidence.now))
-    if evidence.detail is NotAsked.ASK:
-        return AskDetail()
+    return AskDetail() if evidence.detail is NotAsked.ASK else _known_to_nobody(evidence)
+
+
+def _known_to_nobody(evidence: Evidence) -> Verdict:
     since = evidence.missing_since or evidence.now
     if evidence.now - since < evidence.lost_after:
         return Wait(since)
+    if evidence.stop_asked:
+        reason = "cancelled; the scheduler keeps no record of it"
+        return Over(_ended_unseen(ClientStatus.STOPPED, reason, evidence.now))
     reason = (
         f"neither the scheduler nor an exit file has known job {evidence.scheduler_id} "
         f"for {int(evidence.now - since)} s"
     )
-    return Over(
-        End(status=ClientStatus.LOST, exit_code=None, reason=reason, time=int(evidence.now))
-    )
+    return Over(_ended_unseen(ClientStatus.LOST, reason, evidence.now))
+
+
+def _ended_unseen(status: ClientStatus, reason: str, now: float) -> End:
+    return End(status=status, exit_code=None, reason=reason, time=int(now))
 
 
 _LIVE_STATUS = {
@@ -130,9 +146,23 @@ _LIVE_STATUS = {
 }
 
 
-def _same_job(shown: ListedJob | None, identity: str) -> ListedJob | None:
-    """What was shown, unless its identity says that the id was recycled for another job."""
-    if shown is not None and shown.identity is not None and shown.identity != identity:
+def _same_job(shown: ListedJob | None, evidence: Evidence) -> ListedJob | None:
+    """What was shown, unless it is another job for which the id was recycled.
+
+    The identity tells. An answer without it tells by the time of submission; a requeue may move
+    that to a later one.
+    """
+    if shown is None:
+        return None
+    if shown.identity is not None:
+        return shown if shown.identity == evidence.identity else None
+    if shown.submitted_at is None:
+        return shown
+    claimed, submitted = evidence.claimed_at, evidence.submitted_at
+    requeued = evidence.start is not None and evidence.start.restart > 0
+    if claimed is not None and shown.submitted_at < claimed - _CLOCKS_DIFFER:
+        return None
+    if submitted is not None and not requeued and shown.submitted_at > submitted + _CLOCKS_DIFFER:
         return None
     return shown
 

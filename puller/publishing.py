@@ -119,7 +119,8 @@ class Publishing:
         A long push says `publishing`, which is itself a conditional write; a short one only looks.
         """
         size = sum(file.state.size for file in plan.files)
-        if size >= _WORTH_TELLING_BYTES or len(plan.files) >= _WORTH_TELLING_FILES:
+        large = size >= _WORTH_TELLING_BYTES or len(plan.files) >= _WORTH_TELLING_FILES
+        if large and record.reported is not ClientStatus.PUBLISHING:
             return self._lifecycle.report(record, ClientStatus.PUBLISHING, None)
         return self._lifecycle.still_ours(record)
 

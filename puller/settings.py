@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ class Settings:
         region: the AWS region of both.
         profile: the AWS profile; None leaves it to AWS's own conventions.
         endpoint_url: another endpoint than AWS's, for the embedded cloud.
-        scheduler: `slurm` or `local`.
+        scheduler: `slurm`, `sge`, `pbs`, `lsf`, `tcs`, `local`, or `auto` (the one that is there).
         submit_args: arguments for every submission, before the job's own.
         jobs_dir: where job directories lie; compute nodes must see it.
         state_dir: where the journal lies.
@@ -37,10 +38,14 @@ class Settings:
         scheduler_environment: further variables for the scheduler's commands (SLURM_CONF, ...).
         proxy: URL of the HTTPS proxy to AWS.
         umask: the umask of everything that the puller writes.
+        job_umask: the umask with which jobs run.
         log_level: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
         command_timeout: seconds that a command of the scheduler may take.
         linger_interval: seconds between passes while the puller lingers.
         lost_after: seconds for which nobody must know a job before it counts as lost.
+        resubmit_after: seconds after a submission of unknown fate before its absence from the
+            scheduler's listing counts: a controller may still be working on a request whose
+            sender was killed.
     """
 
     site: str
@@ -51,7 +56,7 @@ class Settings:
     endpoint_url: str | None = None
     scheduler: str
     submit_args: tuple[str, ...] = ()
-    jobs_dir: Path = Path("~/aws-job")
+    jobs_dir: Path = dataclasses.field(default_factory=lambda: Path("~/aws-job").expanduser())
     state_dir: Path | None = None
     lock_dir: Path | None = None
     max_active: int = 50
@@ -59,10 +64,12 @@ class Settings:
     scheduler_environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     proxy: str | None = None
     umask: str = "077"
+    job_umask: str = "022"
     log_level: str = "INFO"
     command_timeout: float = 60.0
     linger_interval: float = 1.0
     lost_after: float = 120.0
+    resubmit_after: float = 30.0
 
     @property
     def state(self) -> Path:
@@ -86,9 +93,15 @@ _REQUIRED = tuple(
 )
 _FIELDS = {f.name: f for f in dataclasses.fields(Settings)}
 _INTEGERS = {"max_active"}
-_NUMBERS = {"command_timeout", "linger_interval", "lost_after"}
+_NUMBERS = {"command_timeout", "linger_interval", "lost_after", "resubmit_after"}
 _PATHS = {"jobs_dir", "state_dir", "lock_dir"}
-_LEAST = {"max_active": 1, "command_timeout": 1, "linger_interval": 0.1, "lost_after": 120}
+_LEAST = {
+    "max_active": 1,
+    "command_timeout": 1,
+    "linger_interval": 0.1,
+    "lost_after": 120,
+    "resubmit_after": 1,
+}
 
 
 def load_settings(
@@ -157,16 +170,28 @@ def _typed(name: str, value: Any) -> Any:
         return _arguments(value)
     if name == "scheduler_environment":
         return {_text(key): _text(text) for key, text in dict(value).items()}
-    if name in _INTEGERS:
-        return int(value)
-    if name in _NUMBERS:
-        return float(value)
+    if name in _INTEGERS or name in _NUMBERS:
+        return _number(name, value)
     text = _text(value)
-    if name == "umask":
-        int(text, 8)
+    if name in ("umask", "job_umask"):
+        if not 0 <= int(text, 8) <= 0o777:
+            raise ValueError("between 000 and 777")
     if name == "log_level" and text not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("one of DEBUG, INFO, WARNING, ERROR")
     return text
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError("write a number")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("write a finite number")
+    if name in _INTEGERS:
+        if not number.is_integer():
+            raise ValueError("write a whole number")
+        return int(number)
+    return number
 
 
 def _arguments(value: Any) -> tuple[str, ...]:

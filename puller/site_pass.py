@@ -19,7 +19,7 @@ from puller.errors import (
     SchedulerUnavailable,
     StagingError,
 )
-from puller.journal import Phase, Record
+from puller.journal import Phase, Record, TakenOver
 from puller.lifecycle import Lifecycle, told
 from puller.publishing import Publishing
 from puller.submitting import Submitting
@@ -92,7 +92,7 @@ class SitePass:
         its finished jobs after minutes, an outage may take days.
 
         Raises:
-            HeldElsewhere: another host runs this installation; nothing was touched.
+            HeldElsewhere: another host runs this installation, or has taken over meanwhile.
         """
         outcome = Outcome()
         records = self._place.journal.records()
@@ -136,7 +136,7 @@ class SitePass:
         self._beaten_at = now
 
     def _ask(self, mine: dict[str, Record], outcome: Outcome) -> Waiting | None:
-        if outcome.unreachable or outcome.refused:
+        if outcome.unreachable:
             return None
         free = self._free(mine)
         try:
@@ -164,6 +164,8 @@ class SitePass:
             return self._begin(current)
         if current is not None and current.phase is Phase.SUBMITTING:
             return self._submitting.recover(current)
+        if current is not None and current.phase is Phase.DEFERRED:
+            return self._submitting.let_go(current)
         if current is not None and current.phase is Phase.SUBMITTED:
             current = self._watching.observe(current, listing)
             if current is not None and current.phase is Phase.SUBMITTED:
@@ -226,25 +228,42 @@ class SitePass:
         """Take a step with each item; one that fails never keeps the others from theirs."""
 
         def guarded(item: T) -> Record | None:
-            held = item if isinstance(item, Record) else None
-            name = told(held) if held is not None else f"allocation {item}"
+            name = told(item) if isinstance(item, Record) else f"allocation {item}"
+            problem: Exception | None = None
             try:
                 return step(item)
             except (CloudUnreachable, CloudRefused) as error:
                 outcome.note(error, name)
+                problem = error if isinstance(error, CloudRefused) else None
+            except TakenOver:
+                raise
             except (HeldElsewhere, SchedulerUnavailable) as error:
                 _LOG.warning("%s: %s", name, error)
             except (PullerError, OSError) as error:
                 _LOG.error("%s: %s", name, error)
+                problem = error
             except Exception:
                 _LOG.exception("%s: unexpected error; the next pass tries again", name)
-            return held
+            return self._as_it_stands(item, problem)
 
         todo = list(items)
         if not todo:
             return []
         with ThreadPoolExecutor(min(_AT_ONCE, len(todo))) as pool:
             return [record for record in pool.map(guarded, todo) if record is not None]
+
+    def _as_it_stands(self, item: object, problem: Exception | None) -> Record | None:
+        """What the journal says after a step that failed half-way; its user is told why."""
+        try:
+            held = self._place.journal.find(item.id if isinstance(item, Record) else str(item))
+            if held is not None and problem is not None:
+                self._lifecycle.show_problem(held, str(problem))
+        except (CloudUnreachable, CloudRefused):
+            return held
+        except Exception:
+            _LOG.exception("%s: unexpected error", item)
+            return item if isinstance(item, Record) else None
+        return held
 
 
 def _version(text: str) -> tuple[int, ...]:

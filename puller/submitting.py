@@ -11,7 +11,7 @@ from job_protocol import object_keys
 from job_protocol.states import ClientStatus
 from puller.cloud.queue import Written
 from puller.errors import (
-    HeldElsewhere,
+    SchedulerError,
     SchedulerUnavailable,
     SubmissionDeferred,
     SubmissionRefused,
@@ -30,9 +30,7 @@ _LOG = logging.getLogger(__name__)
 
 _MAX_SCRIPT = 4 * 1024 * 1024
 _DEFER_SECONDS = 60
-_RESUBMIT_AFTER = 30.0
-"""Seconds after a submission of unknown fate before its absence from the listing counts: a
-controller may still be working on a request whose sender was killed."""
+_KILL_SWITCH_THROWN = "the site's administrator has stopped submissions"
 
 WRAPPER = "wrapper.sh"
 SCHEDULER_OUTPUT = "scheduler.out"
@@ -49,9 +47,7 @@ class Submitting:
     def submit(self, record: Record) -> Record | None:
         """Submit a staged allocation."""
         if not self._place.may_submit():
-            return self._lifecycle.report(
-                record, ClientStatus.STARTING, "the site's administrator has stopped submissions"
-            )
+            return self._lifecycle.report(record, ClientStatus.STARTING, _KILL_SWITCH_THROWN)
         directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
         script = directory.tree.read(object_keys.SCRIPT, _MAX_SCRIPT).decode(
             errors="surrogateescape"
@@ -66,7 +62,12 @@ class Submitting:
         record = self._place.journal.write(
             replace(record, phase=Phase.SUBMITTING, submitting_at=self._place.clock())
         )
-        return self._call_scheduler(record, directory)
+        try:
+            called = self._call_scheduler(record, directory)
+        except SubmissionDeferred as error:
+            deferred = replace(record, phase=Phase.DEFERRED, deferred=str(error))
+            return self.let_go(self._place.journal.write(deferred))
+        return self._after_call(record, called)
 
     def recover(self, record: Record) -> Record | None:
         """Find out what became of a submission whose end this installation did not see.
@@ -78,16 +79,46 @@ class Submitting:
         scheduler_id = self._known_id(record)
         if scheduler_id is not None:
             return self.submitted(record, scheduler_id)
-        age = self._place.clock() - (record.submitting_at or 0.0)
-        if 0 <= age < _RESUBMIT_AFTER:
+        now = self._place.clock()
+        age = now - (record.submitting_at or 0.0)
+        if age < 0:  # the clock was set back: the wait begins anew
+            return self._place.journal.write(replace(record, submitting_at=now))
+        if age < self._place.settings.resubmit_after:
             return record
+        if not self._place.may_submit():
+            return self._lifecycle.report(record, ClientStatus.STARTING, _KILL_SWITCH_THROWN)
         _LOG.warning("%s: no trace of its submission; submitting it", told(record))
         directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
         written = self._place.queue.begin_submission(record.id, record.token)
         if written is not Written.DONE:
             return self._lifecycle.after(record, written)
-        record = self._place.journal.write(replace(record, submitting_at=self._place.clock()))
-        return self._call_scheduler(record, directory)
+        record = self._place.journal.write(replace(record, submitting_at=now))
+        try:
+            called = self._call_scheduler(record, directory)
+        except SubmissionDeferred as error:
+            # The claim stays: the first submission may yet turn up, and nobody else may submit.
+            return self._lifecycle.report(record, ClientStatus.STARTING, str(error))
+        return self._after_call(record, called)
+
+    def let_go(self, record: Record) -> Record | None:
+        """Give the claim back: the queue is full, which is no failure of the job.
+
+        It is repeated until it is known to have got through; whatever else the table then says of
+        the allocation is not this site's affair any more.
+        """
+        reason = record.deferred or "the scheduler has no room"
+        written = self._place.queue.let_go(
+            record.allocation,
+            record.token,
+            obs=record.obs + 1,
+            reason=reason,
+            not_before=int(self._place.clock()) + _DEFER_SECONDS,
+        )
+        if written not in (Written.DONE, Written.FENCED):
+            return self._lifecycle.after(record, written)
+        _LOG.info("%s: waits: %s", told(record), reason)
+        self._place.journal.forget(record)
+        return None
 
     def _known_id(self, record: Record) -> str | None:
         """The scheduler's id of a submission, if a trace of it is found.
@@ -100,9 +131,9 @@ class Submitting:
             listed = self._place.scheduler.list_mine()
         control = control_directory(self._place.settings.jobs_dir, record.id)
         records = read_records(control.path)
-        if records.start is not None:
-            return records.start.scheduler_id
-        identity = str(control.path / WRAPPER)
+        if records.owner is not None:
+            return records.owner
+        identity = self._place.scheduler.identity_of(control.path / WRAPPER)
         return next((job.id for job in listed.values() if job.identity == identity), None)
 
     def submitted(self, record: Record, scheduler_id: str) -> Record | None:
@@ -122,21 +153,28 @@ class Submitting:
             submitted_at=int(now),
         )
 
-    def _call_scheduler(self, record: Record, directory: JobDirectory) -> Record | None:
+    def _call_scheduler(self, record: Record, directory: JobDirectory) -> str | SchedulerError:
+        """The scheduler's id of the submission, or why there is none.
+
+        Raises:
+            SubmissionDeferred: the scheduler has no room.
+        """
         control = control_directory(self._place.settings.jobs_dir, record.id).path
         try:
             with inheritable_lock(self._place.submission_lock(record.id)) as descriptor:
-                scheduler_id = self._place.scheduler.submit(
+                return self._place.scheduler.submit(
                     self._submission(record, directory, control, descriptor)
                 )
-        except SubmissionRefused as error:
-            return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, str(error))
-        except SubmissionDeferred as error:
-            return self._defer(record, str(error))
-        except (SubmissionUnknown, SchedulerUnavailable, HeldElsewhere) as error:
-            _LOG.warning("%s: %s", told(record), error)
+        except (SubmissionRefused, SubmissionUnknown, SchedulerUnavailable) as error:
+            return error
+
+    def _after_call(self, record: Record, called: str | SchedulerError) -> Record | None:
+        if isinstance(called, SubmissionRefused):
+            return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, str(called))
+        if isinstance(called, SchedulerError):
+            _LOG.warning("%s: %s", told(record), called)
             return record
-        return self.submitted(record, scheduler_id)
+        return self.submitted(record, called)
 
     def _submission(
         self, record: Record, directory: JobDirectory, control: Path, descriptor: int
@@ -153,33 +191,24 @@ class Submitting:
             keep_open=(descriptor,),
         )
 
-    def _defer(self, record: Record, reason: str) -> Record | None:
-        """Give the claim back: the queue is full, which is no failure of the job."""
-        written = self._place.queue.let_go(
-            record.allocation,
-            record.token,
-            obs=record.obs + 1,
-            reason=reason,
-            not_before=int(self._place.clock()) + _DEFER_SECONDS,
-        )
-        if written is Written.DONE:
-            _LOG.info("%s: waits: %s", told(record), reason)
-            self._place.journal.forget(record)
-            return None
-        return self._lifecycle.after(record, written)
-
     def _write_wrapper(self, record: Record, directory: JobDirectory, script: str) -> None:
         control = control_directory(self._place.settings.jobs_dir, record.id)
         scheduler = self._place.scheduler
         declared = scheduler.declared_places(script)
         text = render_wrapper(
-            split_script(script, scheduler.directive_prefixes),
+            split_script(
+                script,
+                scheduler.directive_prefixes,
+                anywhere=declared.anywhere,
+                shell=declared.shell,
+            ),
             scheduler=scheduler.name,
             job_dir=directory.path,
             control_dir=control.path,
             redirect_stdout=not declared.stdout,
             redirect_stderr=not declared.stderr,
             enter_job_dir=not declared.directory,
+            umask=self._place.settings.job_umask,
         )
         control.write(WRAPPER, text.encode(errors="surrogateescape"), mode=0o700)
 

@@ -13,7 +13,7 @@ from puller.job_directory import control_directory
 from puller.journal import End, Record
 from puller.lifecycle import Lifecycle, told
 from puller.observation import AskDetail, Evidence, Live, NotAsked, Over, Wait, judge
-from puller.schedulers.interface import ListedJob
+from puller.schedulers.interface import EndReason, ListedJob
 from puller.submitting import SCHEDULER_OUTPUT, WRAPPER
 from puller.workplace import Listing, Workplace
 
@@ -38,24 +38,30 @@ class Watching:
             raise AssertionError(f"{told(record)} is submitted and has no scheduler's id")
         control = control_directory(self._place.settings.jobs_dir, record.id).path
         on_disk = read_records(control)
+        if on_disk.owner not in (None, record.scheduler_id):
+            record = self._follow_the_owner(record, on_disk.owner)
         try:
-            listed = listing.jobs().get(record.scheduler_id)
+            scheduler_id = record.scheduler_id or ""
             evidence = Evidence(
-                scheduler_id=record.scheduler_id,
-                identity=str(control / WRAPPER),
+                scheduler_id=scheduler_id,
+                identity=self._place.scheduler.identity_of(control / WRAPPER),
                 now=self._place.clock(),
-                listed=listed,
+                listed=listing.jobs().get(scheduler_id),
                 exit=on_disk.exit,
                 start=on_disk.start,
                 detail=NotAsked.ASK,
+                claimed_at=record.allocation.claimed_at,
+                submitted_at=record.submitted_at,
                 missing_since=record.missing_since,
                 stop_asked=record.stop_asked_at is not None,
                 lost_after=self._place.settings.lost_after,
             )
             verdict = judge(evidence)
             if isinstance(verdict, AskDetail):
-                detail: ListedJob | None = self._place.scheduler.detail(record.scheduler_id)
+                detail: ListedJob | None = self._place.scheduler.detail(scheduler_id)
                 verdict = judge(replace(evidence, detail=detail))
+            if isinstance(verdict, Over):
+                self._clear_away(evidence.listed)
         except SchedulerUnavailable as error:
             _LOG.warning("%s: %s", told(record), error)
             return record
@@ -65,6 +71,16 @@ class Watching:
             output = scheduler_output(control / SCHEDULER_OUTPUT)
             return self._lifecycle.ended(record, with_output(verdict.end, output))
         return self._follow(record, verdict)
+
+    def _clear_away(self, listed: ListedJob | None) -> None:
+        """Delete a job that could not start but is kept (as Eqw): it might yet be released."""
+        if listed is not None and listed.end is EndReason.REFUSED:
+            self._place.scheduler.cancel(listed.id)
+
+    def _follow_the_owner(self, record: Record, owner: str | None) -> Record:
+        """Of two submissions of an allocation, only the one that was first to start runs."""
+        _LOG.warning("%s: %s runs it, not %s", told(record), owner, record.scheduler_id)
+        return self._place.journal.write(replace(record, scheduler_id=owner, missing_since=None))
 
     def _follow(self, record: Record, verdict: Live | AskDetail | Wait) -> Record | None:
         match verdict:
@@ -84,7 +100,13 @@ class Watching:
             if record.reported is ClientStatus.RUNNING:
                 return record
             started = record.started_at or self._place.clock()
-            return self._lifecycle.report(record, status, None, started_at=int(started))
+            return self._lifecycle.report(
+                record,
+                status,
+                None,
+                started_at=int(started),
+                scheduler_id=record.scheduler_id,
+            )
         # Each report costs two status objects, so the reason of a short wait is not told.
         waits = self._place.clock() - (record.submitted_at or 0.0)
         if record.reported is ClientStatus.RUNNING or waits >= _TELL_WHY_AFTER:
@@ -97,7 +119,7 @@ class Watching:
         asked = record.stop_asked_at
         if asked is not None and 0 <= now - asked < _CANCEL_AGAIN_AFTER:
             return record
-        if asked is None and not self._lifecycle.wanted_to_stop(record):
+        if not self._lifecycle.wanted_to_stop(record):
             return record
         record = self._place.journal.write(replace(record, stop_asked_at=now))
         _LOG.info("%s: cancelling %s", told(record), record.scheduler_id)

@@ -24,9 +24,15 @@ ENVIRONMENT_FACTS = {
     "sge": ("JOB_ID", "RESTARTED"),
     "pbs": ("PBS_JOBID", "PBS_RUNCOUNT"),
     "lsf": ("LSB_JOBID", None),
-    "fujitsu": ("PJM_JOBID", None),
+    "tcs": ("PJM_JOBID", None),
 }
 """By scheduler: the job's variable with the scheduler's id, and the one that counts requeues."""
+
+ENVIRONMENT_NAME = "environment"
+"""The file in the control directory in which some jobs find their environment, as `env -0`."""
+
+_ENVIRONMENT_IN_A_FILE = frozenset({"sge", "pbs", "lsf"})
+"""The schedulers that cannot carry it; see `schedulers.job_environment`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,11 @@ class Script:
 
 
 def split_script(
-    text: str, directive_prefixes: tuple[str, ...], *, anywhere: bool = False
+    text: str,
+    directive_prefixes: tuple[str, ...],
+    *,
+    anywhere: bool = False,
+    shell: str | None = None,
 ) -> Script:
     """Take a script apart.
 
@@ -57,13 +67,14 @@ def split_script(
         text: the script; decode it with `surrogateescape`, since nothing says that it is UTF-8.
         directive_prefixes: how a directive begins at the start of a line, e.g. `#SBATCH`.
         anywhere: whether the scheduler reads directives below the leading comment block too.
+        shell: the program that runs a script without `#!`, where the script's directives name one.
     """
     lines = text.split("\n")
-    interpreter: tuple[str, ...] = ("/bin/sh",)
+    interpreter: tuple[str, ...] = (shell or "/bin/sh",)
     if lines[0].startswith("#!"):
         interpreter = _interpreter(lines.pop(0)) or interpreter
     end = next((n for n, line in enumerate(lines) if _is_command(line)), len(lines))
-    head = lines[:end]
+    head = [line if line.startswith("#") else "" for line in lines[:end]]
     while head and not head[-1]:
         head.pop()
     if anywhere:
@@ -86,6 +97,7 @@ def render_wrapper(
     redirect_stdout: bool = True,
     redirect_stderr: bool = True,
     enter_job_dir: bool = True,
+    umask: str = "022",
 ) -> str:
     """The wrapper's text. Write it with `surrogateescape`, mode 0700.
 
@@ -98,6 +110,7 @@ def render_wrapper(
             directives say where.
         redirect_stderr: the same for stderr and `aws-job-stderr.txt`.
         enter_job_dir: False where the script's own directives say where it runs.
+        umask: the script's, in octal; that of the puller is its own affair.
     """
     id_variable, restart_variable = ENVIRONMENT_FACTS[scheduler]
     redirections = [
@@ -111,8 +124,10 @@ def render_wrapper(
         "enter": f"builtin cd -- {_quote(job_dir)}" if enter_job_dir else ":",
         "redirect": " ".join(["exec", *filter(None, redirections)]) if any(redirections) else ":",
         "run": shlex.join([*script.interpreter, str(job_dir / SCRIPT)]),
+        "environment": _ENVIRONMENT if scheduler in _ENVIRONMENT_IN_A_FILE else "exec",
         "stdout": _target(1, job_dir / STDOUT if redirect_stdout else None),
         "stderr": _target(2, job_dir / STDERR if redirect_stderr else None),
+        "umask": shlex.quote(umask),
         "start": START_NAME,
         "exit": EXIT_NAME,
     }
@@ -189,10 +204,12 @@ _jf_record @start@ "time=$_jf_started" "stdout=@stdout@" "stderr=@stderr@" ||
   trap : $_jf_signals
   (
     printf '%s\n' "$BASHPID" >"$_jf_dir/pid"
+    umask @umask@
     @enter@ && @redirect@ || exit 126
-    exec @run@ "$@"
+    @environment@ @run@ "$@"
   )
   _jf_code=$?
+  trap '' $_jf_signals  # one more signal must not hit the commands that write the record
   printf -v _jf_ended '%(%s)T' -1
   _jf_record @exit@ "started=$_jf_started" "ended=$_jf_ended" "code=$_jf_code"
   exit "$_jf_code"
@@ -218,3 +235,10 @@ while IFS= read -r _jf_line; do
 done 2>/dev/null <"$_jf_dir/@exit@"
 exit "$_jf_code"
 """
+
+_ENVIRONMENT = rf"""_jf_variables=()
+    while IFS= read -r -d '' _jf_pair; do
+      _jf_variables+=("$_jf_pair")
+    done <"$_jf_dir/{ENVIRONMENT_NAME}" || exit 126
+    exec /usr/bin/env -- "${{_jf_variables[@]}}" """
+"""Runs the script in what the scheduler gave, with the user's login environment laid over it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -23,6 +23,9 @@ from puller.errors import HeldElsewhere
 from puller.journal import End
 
 _PAGE = 25
+_SPARE = 10
+"""Further allocations that `waiting` names: the index may still show some that are taken."""
+
 _DAY = 24 * 3600
 _TERMINAL = sorted(status for status in ClientStatus if status.terminal)
 
@@ -96,33 +99,49 @@ class CloudQueue:
             )
 
     def waiting(self, now: int, wanted: int) -> Waiting:
-        """What needs this site: one query.
+        """What needs this site: one query, unless its beginning holds little that can be claimed.
 
         Args:
             now: seconds since the epoch.
             wanted: how many allocations could be claimed.
         """
-        with typed_errors(f"ask the queue of table {self._table}"):
-            answer = self._client.query(
-                TableName=self._table,
-                IndexName=table_keys.QUEUE_INDEX,
-                KeyConditionExpression="qpk = :qpk",
-                ExpressionAttributeValues={":qpk": {"S": table_keys.queue_partition(self._site)}},
-                Limit=wanted + _PAGE,
-            )
         control = SiteControl(site=self._site)
         stops: list[str] = []
         pending: list[str] = []
-        for row in map(dynamodb_json.decode, answer["Items"]):
+        for row in self._queue_rows(wanted + _PAGE):
             queue_key = row["qsk"]
             if table_keys.is_control(queue_key):
                 if row["pk"] == table_keys.control(self._site).pk:
                     control = from_attributes(SiteControl, {"site": self._site, **row})
             elif table_keys.is_stop(queue_key):
                 stops.append(row["sk"])
-            elif (table_keys.deferred_until(queue_key) or 0) <= now:
+            elif (table_keys.deferred_until(queue_key) or 0) > now:
+                break
+            else:
                 pending.append(row["sk"])
+                if len(pending) >= wanted + _SPARE:
+                    break
         return Waiting(control, tuple(stops), tuple(pending))
+
+    def _queue_rows(self, page: int) -> Iterator[dict[str, Any]]:
+        """The rows of the site's queue, in their order; a further page only if it is asked for."""
+        start: dict[str, Any] = {}
+        while True:
+            with typed_errors(f"ask the queue of table {self._table}"):
+                answer = self._client.query(
+                    TableName=self._table,
+                    IndexName=table_keys.QUEUE_INDEX,
+                    KeyConditionExpression="qpk = :qpk",
+                    ExpressionAttributeValues={
+                        ":qpk": {"S": table_keys.queue_partition(self._site)}
+                    },
+                    Limit=page,
+                    **start,
+                )
+            yield from map(dynamodb_json.decode, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def read(self, allocation_id: str) -> Allocation | None:
         """An allocation of this site, read consistently."""
@@ -140,7 +159,9 @@ class CloudQueue:
     ) -> Allocation | None:
         """Claim an allocation that waits; None if it cannot be had.
 
-        Condition: pending, wanted to run, without a token, and of a version known here.
+        Condition: pending, wanted to run, due, without a token, and of a version known here. That
+        it is due keeps a claim which was delayed on its way from landing after its claimant has
+        given the allocation back and forgotten it.
         """
         key = table_keys.allocation(self._site, allocation_id)
         claimed: list[Allocation | None] = []
@@ -154,7 +175,8 @@ class CloudQueue:
             },
             removes=("qpk", "qsk", "not_before"),
             condition="client_status = :pending AND desired = :run "
-            "AND attribute_not_exists(#token) AND v <= :known",
+            "AND attribute_not_exists(#token) AND v <= :known "
+            "AND (attribute_not_exists(#not_before) OR #not_before <= :claimed_at)",
             values={
                 ":pending": ClientStatus.PENDING,
                 ":run": Desired.RUN,

@@ -32,6 +32,8 @@ class EndReason(StrEnum):
     NODE_FAILURE = "node_failure"
     REFUSED = "refused"
     """The scheduler could not start the job (bad directory, bad interpreter)."""
+    KILLED = "killed"
+    """The scheduler ended it for a reason of its own, which its words tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class ListedJob:
         state: see `SchedulerState`.
         words: the scheduler's own words for state and reason, verbatim, for people.
         identity: what the scheduler shows of the submission by which an allocation is
-            recognised: the path of the wrapper. None where this answer does not show it.
+            recognised (see `Scheduler.identity_of`). None where this answer does not show it.
         end: why it ended, where the scheduler itself ended it.
         exit_code: the script's code as the scheduler knows it (128 + n for signal n); None while
             it runs or where the answer does not tell.
@@ -68,7 +70,7 @@ class Submission:
     Attributes:
         name: the job's name there (already shortened and cleaned by the adapter's rules).
         job_dir: the job directory, the working directory of the job.
-        wrapper: the file that is submitted; its path is the allocation's identity.
+        wrapper: the file that is submitted; the allocation's identity follows from its path.
         scheduler_output: where the scheduler's own output file goes (outside `job_dir`).
         settings: what the user stated.
         environment: the environment of the user's login shell.
@@ -95,11 +97,15 @@ class DeclaredPlaces:
         stdout: whether they say where stdout goes.
         stderr: whether they say where stderr goes.
         directory: whether they say where the script runs.
+        shell: the program that they name to run a script without `#!`, or None.
+        anywhere: whether they count below the leading comments too, as Grid Engine's do.
     """
 
     stdout: bool = False
     stderr: bool = False
     directory: bool = False
+    shell: str | None = None
+    anywhere: bool = False
 
 
 class Scheduler(Protocol):
@@ -118,6 +124,12 @@ class Scheduler(Protocol):
 
     def declared_places(self, script: str) -> DeclaredPlaces:
         """What the script's own directives say of its outputs and its working directory."""
+
+    def identity_of(self, wrapper: Path) -> str:
+        """What a listing shows as `identity` of the job that was submitted with this wrapper.
+
+        It must follow from the path alone, so that a pass after a crash recognises the job.
+        """
 
     def submit(self, submission: Submission) -> str:
         """Submit, and return the scheduler's id.

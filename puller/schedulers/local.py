@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +77,8 @@ printf '%s\n' "id=$_jf_id" "why=$_jf_why" "code=$_jf_code" end >"$_jf_record.tmp
 _BASH_VARIABLES = ("BASH_ENV", "BASHOPTS", "SHELLOPTS")
 """Variables of the user's that are meant for the job's shells and would disturb the supervisor."""
 
+_ID = re.compile(r"[0-9]+\.[0-9]+\.[0-9a-f]{8}")
+
 _ENDS = {"timeout": EndReason.TIMEOUT, "cancelled": EndReason.CANCELLED, "exited": None}
 
 
@@ -118,6 +121,10 @@ class Local:
         """Nothing: there are no directives."""
         return DeclaredPlaces()
 
+    def identity_of(self, wrapper: Path) -> str:
+        """The wrapper's path, as the job's processes show it."""
+        return str(wrapper)
+
     def submit(self, submission: Submission) -> str:
         """Start the job, detached from this process.
 
@@ -147,7 +154,7 @@ class Local:
             own_locale=True,
         )
         scheduler_id = done.stdout.strip()
-        if not scheduler_id:
+        if not _ID.fullmatch(scheduler_id):
             raise SubmissionUnknown(f"the job's supervisor gave no id: {done.says}")
         return scheduler_id
 
@@ -161,14 +168,13 @@ class Local:
 
     def cancel(self, scheduler_id: str) -> None:
         """TERM now, KILL after the grace; does not wait for either."""
-        for process in self._processes():
-            if process.job_id != scheduler_id:
-                continue
-            with contextlib.suppress(ProcessLookupError):
-                if process.supervises:
-                    os.kill(process.pid, signal.SIGTERM)
-                else:
-                    os.killpg(process.group, signal.SIGTERM)
+        mine = [process for process in self._processes() if process.job_id == scheduler_id]
+        supervisors = [process.pid for process in mine if process.supervises]
+        with contextlib.suppress(ProcessLookupError):
+            for pid in supervisors:
+                os.kill(pid, signal.SIGTERM)
+            for group in {process.group for process in mine if not supervisors}:
+                os.killpg(group, signal.SIGTERM)
 
     def _processes(self) -> Iterator[LocalProcess]:
         """The processes that stand for a job; supervisors last, so that they win."""

@@ -78,6 +78,7 @@ class Run(Protocol):
         pass_fds: Sequence[int] = ...,
         own_locale: bool = ...,
         give_up_at: str | None = ...,
+        stdin: int = ...,
     ) -> Completed:
         """Run it and wait for its end."""
 

@@ -1,10 +1,14 @@
-"""Slurm: `sbatch`, `squeue`, `scontrol`, `sacct` and `scancel` behind the scheduler interface."""
+"""Slurm: `sbatch`, `squeue`, `scontrol`, `sacct` and `scancel` behind the scheduler interface.
+
+Needs Slurm 20.02 or newer (`squeue --me`).
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from puller.errors import SchedulerUnavailable, SubmissionDeferred, SubmissionUnknown
 from puller.schedulers.interface import DeclaredPlaces, ListedJob, Submission
@@ -87,6 +91,10 @@ class Slurm:
         """What the script's own `#SBATCH` lines say of its outputs and its directory."""
         stated = _directives(script)
         return DeclaredPlaces(stdout=stated.output, stderr=stated.error, directory=stated.directory)
+
+    def identity_of(self, wrapper: Path) -> str:
+        """The wrapper's path, which `squeue` shows as the submitted script."""
+        return str(wrapper)
 
     def submit(self, submission: Submission) -> str:
         """Submit with `sbatch`, and return the job id.

@@ -101,8 +101,10 @@ def parse_listing(text: str) -> dict[str, ListedJob]:
     """The jobs in an answer of `squeue -h -o LISTING_FORMAT`, by id.
 
     Raises:
-        SchedulerUnavailable: the answer does not begin with a job and is not empty.
+        SchedulerUnavailable: the answer does not begin with a job and is not empty, or was cut.
     """
+    if text and not text.endswith("\n"):
+        raise SchedulerUnavailable("the answer of squeue was cut short")
     jobs: dict[str, ListedJob] = {}
     for line in text.split("\n"):
         fields = line.split(SEPARATOR)

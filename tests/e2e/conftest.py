@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DeployedStack
+from tests.e2e.puller_file import libraries, puller_file
 from tests.e2e.site import Site
 from tests.schedulers.conftest import slurm_cluster
 
-__all__ = ["slurm_cluster"]
+__all__ = ["libraries", "puller_file", "slurm_cluster"]
 
 
 @pytest.fixture

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.schedulers import grid_engine
+from tests.schedulers.conformance_matrix import pytest_terminal_summary
 from tests.schedulers.slurm_cluster import SlurmCluster, missing
+
+__all__ = ["pytest_terminal_summary"]
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +24,19 @@ def slurm_cluster() -> Iterator[SlurmCluster]:
     directory = Path(tempfile.mkdtemp(prefix="slurm-"))
     try:
         with SlurmCluster(directory) as cluster:
+            yield cluster
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sge_cluster() -> Iterator[grid_engine.GridEngineCluster]:
+    """A real Grid Engine, started once."""
+    if (reason := grid_engine.missing()) is not None:
+        pytest.skip(f"no Grid Engine: {reason}")
+    directory = Path(tempfile.mkdtemp(prefix="sge-"))
+    try:
+        with grid_engine.GridEngineCluster(directory) as cluster:
             yield cluster
     finally:
         shutil.rmtree(directory, ignore_errors=True)

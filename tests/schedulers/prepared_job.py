@@ -93,7 +93,9 @@ def prepare(
     wrapper = control_dir / "wrapper.sh"
     wrapper.write_text(
         render_wrapper(
-            split_script(script, scheduler.directive_prefixes),
+            split_script(
+                script, scheduler.directive_prefixes, anywhere=places.anywhere, shell=places.shell
+            ),
             scheduler=scheduler.name,
             job_dir=job_dir,
             control_dir=control_dir,

@@ -82,5 +82,5 @@ def test_the_settings_name_the_scheduler(tmp_path: Path) -> None:
 
 
 def test_an_unknown_scheduler_is_told_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"'lsf'.*local, slurm"):
-        choose_scheduler("lsf", environment={}, control_root=tmp_path)
+    with pytest.raises(SettingsError, match=r"'condor'.*auto, local, slurm"):
+        choose_scheduler("condor", environment={}, control_root=tmp_path)

@@ -179,14 +179,14 @@ def test_no_answer_breaks_a_parser(text: str) -> None:
     try:
         parse_listing(text)
     except SchedulerUnavailable:
-        assert text.strip()
+        assert text
 
 
 @given(
     st.lists(st.text(alphabet=st.characters(exclude_characters="\x1f\n")), min_size=6, max_size=6)
 )
 def test_any_fields_are_read_as_they_stand(fields: list[str]) -> None:
-    (job,) = parse_listing(SEPARATOR.join(fields)).values()
+    (job,) = parse_listing(SEPARATOR.join(fields) + "\n").values()
     assert job.id == fields[0].removesuffix("+0")
     assert job.identity == (fields[5] or None)
     assert LISTING_FORMAT.count(SEPARATOR) == 5

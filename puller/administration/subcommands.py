@@ -1,0 +1,13 @@
+"""The subcommands beside `pass`. Each module makes its own parser and imports late what is slow."""
+
+from __future__ import annotations
+
+import argparse
+
+from puller.administration import clean, doctor, install, status, uninstall
+
+
+def add_subcommands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add every subcommand; each sets `run`, which takes an `Invocation`."""
+    for module in (install, uninstall, doctor, status, clean):
+        module.add_parser(commands)
