@@ -125,6 +125,12 @@ class Record:
 _NO_RECORD = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
+def told(record: Record) -> str:
+    """How messages name an allocation."""
+    job = record.allocation.job
+    return f"job {job!r} (allocation {record.id})" if job else f"allocation {record.id}"
+
+
 def _encode_bytes(value: object) -> Any:
     if isinstance(value, bytes):
         return {"hex": value.hex()}

@@ -19,11 +19,11 @@ from job_protocol.allocation import Allocation, ResultSummary
 from job_protocol.manifest import MAX_UNPACKED, Manifest, ManifestError
 from job_protocol.states import ClientStatus, Desired
 from puller.bucket import VersionGone
-from puller.cloud.queue import Written
+from puller.cloud.written import Written
 from puller.errors import PullerError, StagingError
 from puller.finished import FinishedAllocations
 from puller.job_directory import JobDirectory, control_directory
-from puller.journal import End, Phase, Record
+from puller.journal import End, Phase, Record, told
 from puller.staging import stage
 from puller.workplace import Workplace
 
@@ -248,9 +248,3 @@ class Lifecycle:
         """Whether the table wants an allocation of ours stopped."""
         found = self.place.queue.read(record.id)
         return found is not None and found.token == record.token and found.desired is Desired.STOP
-
-
-def told(record: Record) -> str:
-    """How messages name an allocation."""
-    job = record.allocation.job
-    return f"job {job!r} (allocation {record.id})" if job else f"allocation {record.id}"

@@ -14,8 +14,8 @@ from puller.errors import UnsafePath
 from puller.exit_file import StartRecord, read_records
 from puller.file_record import NO_STATE, FileState
 from puller.job_directory import JobDirectory, control_directory
-from puller.journal import Phase, Record
-from puller.lifecycle import Lifecycle, told
+from puller.journal import Phase, Record, told
+from puller.lifecycle import Lifecycle
 from puller.live_logs import push_log
 from puller.push import ResultTarget, push_results
 from puller.results import ResultPlan, plan_results

@@ -173,9 +173,8 @@ def _typed(name: str, value: Any) -> Any:
     if name in _INTEGERS or name in _NUMBERS:
         return _number(name, value)
     text = _text(value)
-    if name in ("umask", "job_umask"):
-        if not 0 <= int(text, 8) <= 0o777:
-            raise ValueError("between 000 and 777")
+    if name in ("umask", "job_umask") and not 0 <= int(text, 8) <= 0o777:
+        raise ValueError("between 000 and 777")
     if name == "log_level" and text not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("one of DEBUG, INFO, WARNING, ERROR")
     return text

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from job_protocol.site_records import Heartbeat
 from puller import __version__
@@ -19,12 +20,11 @@ from puller.errors import (
     SchedulerUnavailable,
     StagingError,
 )
-from puller.journal import Phase, Record, TakenOver
-from puller.lifecycle import Lifecycle, told
-from puller.publishing import Publishing
-from puller.submitting import Submitting
-from puller.watching import Watching
+from puller.journal import Phase, Record, TakenOver, told
 from puller.workplace import Listing, Workplace
+
+if TYPE_CHECKING:
+    from puller.steps import Steps
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,11 +79,13 @@ class SitePass:
         self._lingering = lingering
         self._beaten_at = float("-inf")
         self._active = 0
-        lifecycle = Lifecycle(place)
-        self._lifecycle = lifecycle
-        self._submitting = Submitting(lifecycle)
-        self._watching = Watching(lifecycle)
-        self._publishing = Publishing(lifecycle)
+
+    @cached_property
+    def _steps(self) -> Steps:
+        """The steps, imported and made when there is something to do: most passes are idle."""
+        from puller.steps import steps_of
+
+        return steps_of(self._place)
 
     def run(self) -> Outcome:
         """Make one pass.
@@ -159,30 +161,30 @@ class SitePass:
         """Take an allocation as far as it goes in this pass."""
         current: Record | None = record
         if current is not None and current.phase is Phase.CLAIMING:
-            current = self._lifecycle.confirm_claim(current)
+            current = self._steps.lifecycle.confirm_claim(current)
         if current is not None and current.phase is Phase.STAGING:
             return self._begin(current)
         if current is not None and current.phase is Phase.SUBMITTING:
-            return self._submitting.recover(current)
+            return self._steps.submitting.recover(current)
         if current is not None and current.phase is Phase.DEFERRED:
-            return self._submitting.let_go(current)
+            return self._steps.submitting.let_go(current)
         if current is not None and current.phase is Phase.SUBMITTED:
-            current = self._watching.observe(current, listing)
+            current = self._steps.watching.observe(current, listing)
             if current is not None and current.phase is Phase.SUBMITTED:
-                return self._publishing.push_growing_logs(current)
+                return self._steps.publishing.push_growing_logs(current)
         if current is not None and current.phase is Phase.ENDED:
-            return self._publishing.publish(current)
+            return self._steps.publishing.publish(current)
         return current
 
     def _begin(self, record: Record) -> Record | None:
         try:
-            staged = self._lifecycle.stage(record)
+            staged = self._steps.lifecycle.stage(record)
         except (StagingError, CloudRefused) as error:
             _LOG.warning("%s: %s", told(record), error)
-            return self._lifecycle.report(record, record.reported, str(error))
+            return self._steps.lifecycle.report(record, record.reported, str(error))
         if staged is None or staged.phase is not Phase.STAGING:
             return staged
-        return self._submitting.submit(staged)
+        return self._steps.submitting.submit(staged)
 
     # ---- what waits in the cloud ----
 
@@ -192,9 +194,9 @@ class SitePass:
 
     def _stop_one(self, record: Record) -> Record | None:
         if record.phase is Phase.SUBMITTED:
-            return self._watching.stop(record)
-        if record.phase is Phase.STAGING and self._lifecycle.wanted_to_stop(record):
-            return self._lifecycle.stopped_before_submission(record)
+            return self._steps.watching.stop(record)
+        if record.phase is Phase.STAGING and self._steps.lifecycle.wanted_to_stop(record):
+            return self._steps.lifecycle.stopped_before_submission(record)
         return record
 
     def _claim(self, waiting: Waiting, mine: dict[str, Record], outcome: Outcome) -> None:
@@ -214,7 +216,7 @@ class SitePass:
         self._in_parallel(self._claim_one, wanted, outcome)
 
     def _claim_one(self, allocation_id: str) -> Record | None:
-        record = self._lifecycle.claim(allocation_id)
+        record = self._steps.lifecycle.claim(allocation_id)
         return None if record is None else self._begin(record)
 
     # ---- isolation ----
@@ -249,6 +251,7 @@ class SitePass:
         todo = list(items)
         if not todo:
             return []
+        _ = self._steps  # made once, before the threads need them
         with ThreadPoolExecutor(min(_AT_ONCE, len(todo))) as pool:
             return [record for record in pool.map(guarded, todo) if record is not None]
 
@@ -257,7 +260,7 @@ class SitePass:
         try:
             held = self._place.journal.find(item.id if isinstance(item, Record) else str(item))
             if held is not None and problem is not None:
-                self._lifecycle.show_problem(held, str(problem))
+                self._steps.lifecycle.show_problem(held, str(problem))
         except (CloudUnreachable, CloudRefused):
             return held
         except Exception:

@@ -9,17 +9,21 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import botocore.session
+from botocore.exceptions import BotoCoreError
+
 from job_protocol.object_keys import SITE_CONTROL_DIR
+from puller.administration.jobs_dir_owner import refuse_foreign
 from puller.cloud.client_config import client_config
 from puller.cloud.queue import CloudQueue
 from puller.cloud.s3_bucket import CONNECTIONS, S3Bucket
 from puller.errors import CloudRefused
 from puller.journal import Journal
-from puller.login_environment import login_environment
 from puller.schedulers.choose import choose_scheduler
 from puller.settings import ENVIRONMENT_PREFIX, Settings
 from puller.workplace import Workplace
 
+_TABLE_CONNECTIONS = 10
 _FOREIGN = ("AWS_", ENVIRONMENT_PREFIX)
 _NOT_FOR_JOBS = ("AWS_*", f"{ENVIRONMENT_PREFIX}*")
 
@@ -28,22 +32,31 @@ def open_workplace(settings: Settings) -> Workplace:
     """The tools for passes with these settings.
 
     Raises:
-        SettingsError: the scheduler is not known.
+        SettingsError: the scheduler is not known, or another site uses the jobs directory.
         CloudRefused: there are no usable credentials.
     """
-    session = _session(settings)
+    # botocore, not boto3: nothing of what boto3 adds to it is needed, and it starts faster.
+    session = botocore.session.Session(profile=settings.profile)
 
     def client(service: str, connections: int) -> Any:
-        return session.client(
+        make: Any = session.create_client
+        return make(
             service,
+            region_name=settings.region,
             endpoint_url=settings.endpoint_url,
             config=client_config(proxy=settings.proxy, connections=connections),
         )
 
+    refuse_foreign(settings)
+    try:
+        dynamodb = client("dynamodb", _TABLE_CONNECTIONS)
+    except BotoCoreError as error:
+        raise CloudRefused(f"AWS profile {settings.profile or 'default'!r}: {error}") from error
+
     journal = Journal(settings.state)
     return Workplace(
         settings=settings,
-        queue=CloudQueue(client("dynamodb", 10), settings.table, settings.site),
+        queue=CloudQueue(dynamodb, settings.table, settings.site),
         bucket=S3Bucket(settings.bucket, lambda: client("s3", CONNECTIONS)),
         scheduler=choose_scheduler(
             settings.scheduler,
@@ -66,16 +79,6 @@ def scheduler_environment(settings: Settings, environment: Mapping[str, str]) ->
     return own | dict(settings.scheduler_environment)
 
 
-def _session(settings: Settings) -> Any:
-    import boto3
-    from botocore.exceptions import BotoCoreError
-
-    try:
-        return boto3.Session(profile_name=settings.profile, region_name=settings.region)
-    except BotoCoreError as error:
-        raise CloudRefused(f"AWS profile {settings.profile!r}: {error}") from error
-
-
 class _Once:
     """Asks the login shell once in the life of the process, whichever thread comes first."""
 
@@ -92,6 +95,8 @@ class _Once:
 
 
 def _job_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
+    from puller.login_environment import login_environment  # only passes that submit need it
+
     account = list(pwd.getpwuid(os.getuid()))
     account[5] = environment.get("HOME") or account[5]
     return login_environment(

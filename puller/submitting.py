@@ -9,7 +9,7 @@ from pathlib import Path
 
 from job_protocol import object_keys
 from job_protocol.states import ClientStatus
-from puller.cloud.queue import Written
+from puller.cloud.written import Written
 from puller.errors import (
     SchedulerError,
     SchedulerUnavailable,
@@ -19,8 +19,8 @@ from puller.errors import (
 )
 from puller.exit_file import read_records
 from puller.job_directory import JobDirectory, control_directory
-from puller.journal import Phase, Record
-from puller.lifecycle import Lifecycle, told
+from puller.journal import Phase, Record, told
+from puller.lifecycle import Lifecycle
 from puller.lock import inheritable_lock
 from puller.schedulers.interface import Submission
 from puller.workplace import Workplace

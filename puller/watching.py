@@ -10,8 +10,8 @@ from job_protocol.states import ClientStatus
 from puller.errors import SchedulerUnavailable
 from puller.exit_file import read_records
 from puller.job_directory import control_directory
-from puller.journal import End, Record
-from puller.lifecycle import Lifecycle, told
+from puller.journal import End, Record, told
+from puller.lifecycle import Lifecycle
 from puller.observation import AskDetail, Evidence, Live, NotAsked, Over, Wait, judge
 from puller.schedulers.interface import EndReason, ListedJob
 from puller.submitting import SCHEDULER_OUTPUT, WRAPPER

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any
 
 from job_protocol import dynamodb_json, table_keys
@@ -19,6 +18,7 @@ from job_protocol.site_records import Heartbeat, SiteControl
 from job_protocol.states import ClientStatus, Desired
 from puller.cloud.conditional_items import ConditionalItems
 from puller.cloud.errors import typed_errors
+from puller.cloud.written import Written, why_not
 from puller.errors import HeldElsewhere
 from puller.journal import End
 
@@ -43,20 +43,6 @@ class Waiting:
     control: SiteControl
     stops: tuple[str, ...]
     pending: tuple[str, ...]
-
-
-class Written(Enum):
-    """What became of a conditional write."""
-
-    DONE = auto()
-    STOP_DESIRED = auto()
-    """The allocation is ours, but shall not run."""
-    ENDED = auto()
-    """The allocation has a terminal status already."""
-    FENCED = auto()
-    """The allocation carries another token, or is gone."""
-    REPEATED = auto()
-    """The table holds this observation, or a newer one, already."""
 
 
 class CloudQueue:
@@ -322,7 +308,9 @@ class CloudQueue:
             condition=f"{own} AND {condition}" if condition else own,
             values={":own": token, **terminal, **(values or {})},
         )
-        return Written.DONE if old is None else _why(old, token, must_run=":run" in (values or {}))
+        return (
+            Written.DONE if old is None else why_not(old, token, must_run=":run" in (values or {}))
+        )
 
 
 def _stated(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -338,14 +326,3 @@ def _allocation(item: Mapping[str, Any] | None) -> Allocation | None:
         return None
     attributes = dynamodb_json.decode(item)
     return from_attributes(Allocation, attributes) if known_version(attributes) else None
-
-
-def _why(old: Mapping[str, Any], token: str, *, must_run: bool) -> Written:
-    """Why the condition of a write failed, from the item as it stands."""
-    if old.get("token") != token:
-        return Written.FENCED
-    if ClientStatus(old["client_status"]).terminal:
-        return Written.ENDED
-    if must_run and old.get("desired") == Desired.STOP:
-        return Written.STOP_DESIRED
-    return Written.REPEATED

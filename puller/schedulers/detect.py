@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from puller.errors import SchedulerUnavailable, SettingsError
+from puller.schedulers.choose import AUTO
 from puller.schedulers.runner import Run, run_command
 
-AUTO = "auto"
 """The setting that asks for it."""
 
 _COMMANDS = {"sbatch": "slurm", "bsub": "lsf", "pjsub": "tcs"}

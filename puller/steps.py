@@ -1,0 +1,34 @@
+"""The steps of an allocation's life, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from puller.lifecycle import Lifecycle
+from puller.publishing import Publishing
+from puller.submitting import Submitting
+from puller.watching import Watching
+from puller.workplace import Workplace
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What a pass does with allocations.
+
+    Attributes:
+        lifecycle: claim, stage, report, end.
+        submitting: hand to the scheduler.
+        watching: observe and cancel.
+        publishing: push logs and results.
+    """
+
+    lifecycle: Lifecycle
+    submitting: Submitting
+    watching: Watching
+    publishing: Publishing
+
+
+def steps_of(place: Workplace) -> Steps:
+    """The steps with these tools."""
+    lifecycle = Lifecycle(place)
+    return Steps(lifecycle, Submitting(lifecycle), Watching(lifecycle), Publishing(lifecycle))

@@ -1,0 +1,1 @@
+"""Programs that build what is handed out; no part of any package."""
