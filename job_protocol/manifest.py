@@ -63,7 +63,10 @@ class Manifest:
             ManifestError: it is not one.
         """
         try:
-            return Manifest(tuple(_entry(row) for row in json.loads(text)))
+            rows = json.loads(text)
+            if not isinstance(rows, list):
+                raise ValueError(f"a list was expected, not {str(rows)[:100]}")
+            return Manifest(tuple(_entry(row) for row in rows))
         except (ValueError, TypeError, RecursionError) as error:
             raise ManifestError(f"not a manifest of inputs: {error}") from error
 

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable
 from itertools import groupby
 
-
 # A set, as in glob(7): a bracket that follows `[`, `[!` or `[^` belongs to it.
 _TOKEN = re.compile(
     r"(?P<stars>\*+)|(?P<any>\?)|\[(?P<negated>[!^]?)(?P<set>\]?[^\]]*)\]|.", re.DOTALL

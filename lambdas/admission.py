@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from job_protocol import identifiers, object_keys
 from job_protocol.allocation import Allocation
+from job_protocol.items import SCHEMA_VERSION
 from job_protocol.job import Job
 from job_protocol.manifest import INLINE_LIMIT
 from job_protocol.object_keys import Problem
 from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role, Word
-from lambdas.errors import Conflict
+from lambdas.errors import Conflict, ControlPlaneError
 from lambdas.ports.job_table import JobTable, as_folder
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
 from lambdas.rules import mark as marks
 from lambdas.rules.mark import Action, Decision, Mark
+from lambdas.rules.upload import listable
 from lambdas.upload_reader import Upload, read_upload
 
 _TRIES = 8
@@ -45,6 +48,7 @@ class Admission:
 
         Raises:
             Conflict: the job kept changing; S3's event will be delivered again.
+            ControlPlaneError: a newer deployment wrote the job's item.
         """
         job_id = object_keys.job_of_mark(mark.key)
         if job_id is None:
@@ -60,6 +64,11 @@ class Admission:
     def _decide_and_act(self, job_id: str, word: Word | None, mark: Mark) -> Decision:
         for _ in range(_TRIES):
             job = self._table.job(self._site.name, job_id)
+            if job is not None and job.v > SCHEMA_VERSION:
+                raise ControlPlaneError(
+                    f"the item of job {job_id!r} in {mark.bucket} has version {job.v}; this "
+                    f"deployment knows up to {SCHEMA_VERSION}: deploy the newer one again"
+                )
             decision = marks.decide(word, mark, job)
             try:
                 self._act(job_id, decision, mark, job)
@@ -84,32 +93,41 @@ class Admission:
             case Action.REASSERT if job is not None:
                 self._reassert(job, mark, decision.note)
 
+    def _touched(self, job: Job) -> Job:
+        """The job with a further revision, which is to be published.
+
+        A lease that has run out goes: the stream passes over the jobs of a publisher at work.
+        """
+        touched = replace(job, rev=job.rev + 1, unpublished=True)
+        if (job.lease_until or 0) > self._clock():
+            return touched
+        return replace(touched, lease=None, lease_until=None)
+
+    def _expiry(self) -> int:
+        return self._clock() + self._site.keep_days * 24 * 3600
+
     def _reassert(self, job: Job, mark: Mark, note: str | None) -> None:
         self._table.replace_job(
-            job,
-            replace(job, rev=job.rev + 1, unpublished=True, note=note, sequencer=mark.sequencer),
+            job, replace(self._touched(job), note=note, sequencer=mark.sequencer)
         )
 
     def _stop(self, job: Job, mark: Mark) -> None:
-        asked = replace(job, rev=job.rev + 1, unpublished=True, note=None, sequencer=mark.sequencer)
-        allocation = self._table.allocation(job.site, job.current or "")
-        if allocation is None or allocation.client_status.terminal:
-            self._reassert(job, mark, "JOB_STOP changed nothing: the job was just ending.")
+        asked = replace(self._touched(job), note=None, sequencer=mark.sequencer)
+        allocation = self._table.allocation(job.site, job.current) if job.current else None
+        if allocation is None:
+            self._reassert(job, mark, "JOB_STOP changed nothing: nothing of the job runs.")
+        elif allocation.client_status.terminal:
+            asked = replace(asked, note="JOB_STOP came at the end of the run; no other follows.")
+            self._table.stop_attempts(job, asked)
         elif allocation.token is None and allocation.client_status is ClientStatus.PENDING:
-            self._table.stop_unclaimed(job, asked, self._clock())
+            self._table.stop_unclaimed(job, asked, now=self._clock(), ttl=self._expiry())
         else:
             asked = replace(asked, note="JOB_STOP: the site's puller has been asked to stop it.")
-            self._table.ask_to_stop(job, asked, self._clock())
+            self._table.ask_to_stop(job, asked, now=self._clock())
 
     def _remember_stop(self, job_id: str, decision: Decision, mark: Mark, job: Job | None) -> None:
         if decision.problem is None and job is not None:
-            stopped = replace(
-                job,
-                rev=job.rev + 1,
-                unpublished=True,
-                note=decision.note,
-                stop_sequencer=mark.sequencer,
-            )
+            stopped = replace(self._touched(job), note=decision.note, stop_sequencer=mark.sequencer)
         else:
             problems = (decision.problem,) if decision.problem else ()
             stopped = replace(
@@ -127,27 +145,25 @@ class Admission:
     def _rejected(
         self, job_id: str, mark: Mark, job: Job | None, problems: tuple[Problem, ...]
     ) -> Job:
-        now = self._clock()
-        base = job or Job(
-            site=self._site.name, id=job_id, bucket=mark.bucket, role=Role.REJECTED, rev=0
+        base = self._touched(
+            job
+            or Job(site=self._site.name, id=job_id, bucket=mark.bucket, role=Role.REJECTED, rev=0)
         )
         return replace(
             base,
             status=JobStatus.DEAD,
             outcome=Outcome.REJECTED,
-            rev=base.rev + 1,
-            unpublished=True,
             announce=True,
             upload=mark.version,
             sequencer=mark.sequencer,
             submitted=mark.time,
             created=base.created or mark.time,
-            finished=now,
+            finished=self._clock(),
             message="the upload was rejected; see the reasons",
             note=None,
-            reasons=problems,
+            reasons=listable(job_id, problems),
             # A folder item guards the jobs below it and stays.
-            ttl=None if base.role is Role.FOLDER else now + self._site.keep_days * 24 * 3600,
+            ttl=None if base.role is Role.FOLDER else self._expiry(),
         )
 
     # ---- FILE_UPLOAD ----
@@ -158,7 +174,10 @@ class Admission:
             self._reject(job_id, mark, job, tuple(problems))
             return
         if job is not None and not marks.is_newer(mark.sequencer, job.stop_sequencer):
-            self._table.replace_job(job, self._stopped_at_once(job, mark))
+            if problems := self._take_place(job_id):
+                self._reject(job_id, mark, job, tuple(problems))
+            else:
+                self._table.replace_job(job, self._stopped_at_once(job, mark))
             return
         upload = read_upload(self._bucket, self._site, job_id, mark, job)
         if not upload.problems:
@@ -199,19 +218,29 @@ class Admission:
         folders = object_keys.ancestors(job_id)
         there = self._table.jobs(self._site.name, folders)
         for folder in folders:
-            if folder in there and there[folder].role is not Role.REJECTED:
-                continue
-            item = as_folder(self._site.name, folder, self._site.bucket)
-            if self._table.put_folder(item):
-                continue
-            winner = self._table.job(self._site.name, folder)
-            if winner is not None and winner.role is not Role.FOLDER:
+            item = there.get(folder) or self._new_folder(folder)
+            if item.role is Role.REJECTED:
+                # It keeps its revision: who read it as rejected must not take it for unchanged.
+                self._table.replace_job(
+                    item, replace(self._touched(item), role=Role.FOLDER, ttl=None)
+                )
+            elif item.role is not Role.FOLDER:
                 return [_inside(job_id, folder)]
         return []
 
+    def _new_folder(self, folder: str) -> Job:
+        """The folder's item, or the item of whoever took the place first."""
+        item = as_folder(self._site.name, folder, self._site.bucket)
+        with suppress(Conflict):
+            self._table.replace_job(None, item)
+            return item
+        winner = self._table.job(self._site.name, folder)
+        if winner is None:
+            raise Conflict(f"{folder!r} came and went")
+        return winner
+
     def _stopped_at_once(self, job: Job, mark: Mark) -> Job:
         """The new run of a job whose later `JOB_STOP` has overtaken its `FILE_UPLOAD`."""
-        now = self._clock()
         return replace(
             self._new_run(job.id, mark, job),
             status=JobStatus.DEAD,
@@ -219,16 +248,17 @@ class Admission:
             message=STOPPED_AT_ONCE,
             current=None,
             client_status=None,
-            finished=now,
-            ttl=now + self._site.keep_days * 24 * 3600,
+            finished=self._clock(),
+            ttl=self._expiry(),
         )
 
     def _new_run(self, job_id: str, mark: Mark, job: Job | None) -> Job:
+        touched = self._touched(job) if job else None
         return Job(
             site=self._site.name,
             id=job_id,
             bucket=mark.bucket,
-            rev=job.rev + 1 if job else 1,
+            rev=touched.rev if touched else 1,
             unpublished=True,
             announce=True,
             run=(job.run if job else 0) + 1,
@@ -237,8 +267,8 @@ class Admission:
             stop_sequencer=job.stop_sequencer if job else None,
             created=(job.created if job and job.run else None) or mark.time,
             submitted=mark.time,
-            lease=job.lease if job else None,
-            lease_until=job.lease_until if job else None,
+            lease=touched.lease if touched else None,
+            lease_until=touched.lease_until if touched else None,
         )
 
     def _run(self, job_id: str, mark: Mark, job: Job | None, upload: Upload) -> None:

@@ -68,7 +68,7 @@ class Publication:
                 return
             try:
                 held = self._acquire(job, derived.job, derived.successor, lease)
-                self._write(held, derived.successor or allocation)
+                self._write_or_let_go(held, derived.successor or allocation)
                 self.table.replace_job(
                     held,
                     replace(held, unpublished=False, announce=False, lease=None, lease_until=None),
@@ -106,9 +106,10 @@ class Publication:
             self._write(held, allocation)
         except Exception:
             # The next attempt need not wait for the lease to run out; if the job has changed
-            # meanwhile, it must.
+            # meanwhile, it must. The lease ends instead of going: a job without one would come
+            # back through the stream at once, again and again while the bucket is out of reach.
             with suppress(Conflict):
-                self.table.replace_job(held, _without_lease(held))
+                self.table.replace_job(held, replace(held, lease_until=self.clock()))
             raise
 
     def _write(self, job: Job, allocation: Allocation | None) -> None:
@@ -121,7 +122,3 @@ class Publication:
         self.bucket_of(job.bucket).put_status(job.id, job.word.body, render_details(document))
         if wants_event(job, every_transition=self.every_transition):
             self.events.put("Job State Change", event_detail(job, document))
-
-
-def _without_lease(job: Job) -> Job:
-    return replace(job, lease=None, lease_until=None)

@@ -73,12 +73,8 @@ def _as_read(job: Job | None) -> _Condition:
     return _Condition("rev = :rev AND lease = :lease", {}, values | {":lease": {"S": job.lease}})
 
 
-def _absent_or_rejected() -> _Condition:
-    return _Condition(
-        "attribute_not_exists(pk) OR #role = :rejected",
-        {"#role": "role"},
-        {":rejected": {"S": Role.REJECTED.value}},
-    )
+_TERMINAL = {f":t{n}": s for n, s in enumerate(sorted(s for s in ClientStatus if s.terminal))}
+_HAS_ENDED = f"client_status IN ({', '.join(_TERMINAL)})"
 
 
 class JobTable:
@@ -141,21 +137,6 @@ class JobTable:
         )
         return max((int(item["at"]["N"]) for item in answer["Items"] if "at" in item), default=None)
 
-    def put_folder(self, folder: Job) -> bool:
-        """Create a folder item; False if something else took the place first.
-
-        Condition: nothing is there, or a rejected upload.
-        """
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=job_item(folder),
-                **_absent_or_rejected().arguments(),
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
-
     def replace_job(self, read: Job | None, new: Job) -> None:
         """Write a job item.
 
@@ -185,10 +166,16 @@ class JobTable:
             job_id=new.id,
         )
 
-    def stop_unclaimed(self, read: Job, new: Job, now: int) -> None:
+    def stop_unclaimed(self, read: Job, new: Job, *, now: int, ttl: int) -> None:
         """End the current allocation, which no puller has claimed.
 
         Conditions: the job is as it was read; the allocation is pending and has no token.
+
+        Args:
+            read: the job as it was read.
+            new: the job as it shall be.
+            now: seconds since the epoch.
+            ttl: when the allocation's item may be deleted, in seconds since the epoch.
 
         Raises:
             Conflict: one of them failed.
@@ -197,9 +184,11 @@ class JobTable:
             read,
             new,
             update="SET client_status = :stopped, ended_at = :now, reason = :reason, "
-            "desired = :stop REMOVE qpk, qsk",
+            "desired = :stop, #ttl = :ttl REMOVE qpk, qsk",
             condition="client_status = :pending AND attribute_not_exists(#token)",
+            names={"#token": "token", "#ttl": "ttl"},
             values={
+                ":ttl": ttl,
                 ":stopped": ClientStatus.STOPPED,
                 ":pending": ClientStatus.PENDING,
                 ":now": now,
@@ -208,36 +197,64 @@ class JobTable:
             },
         )
 
-    def ask_to_stop(self, read: Job, new: Job, now: int) -> None:
+    def ask_to_stop(self, read: Job, new: Job, *, now: int) -> None:
         """Ask the puller that holds the current allocation to stop it.
 
         Conditions: the job is as it was read; the allocation is claimed and has not ended.
 
+        Args:
+            read: the job as it was read.
+            new: the job as it shall be.
+            now: seconds since the epoch.
+
         Raises:
             Conflict: one of them failed.
         """
-        terminal = {
-            f":t{n}": s for n, s in enumerate(sorted(s for s in ClientStatus if s.terminal))
-        }
         self._stop(
             read,
             new,
             update="SET desired = :stop, qpk = :qpk, qsk = :qsk",
-            condition=f"attribute_exists(#token) AND NOT client_status IN ({', '.join(terminal)})",
+            condition=f"attribute_exists(#token) AND NOT {_HAS_ENDED}",
+            names={"#token": "token"},
             values={
                 ":stop": Desired.STOP,
                 ":qpk": table_keys.queue_partition(read.site),
                 ":qsk": table_keys.queue_stop(now),
-                **terminal,
+                **_TERMINAL,
             },
         )
 
+    def stop_attempts(self, read: Job, new: Job) -> None:
+        """Say of the current allocation, which has ended, that none shall follow it.
+
+        Conditions: the job is as it was read; the allocation has ended.
+
+        Raises:
+            Conflict: one of them failed.
+        """
+        self._stop(
+            read,
+            new,
+            update="SET desired = :stop",
+            condition=_HAS_ENDED,
+            names={},
+            values={":stop": Desired.STOP, **_TERMINAL},
+        )
+
     def _stop(
-        self, read: Job, new: Job, *, update: str, condition: str, values: dict[str, object]
+        self,
+        read: Job,
+        new: Job,
+        *,
+        update: str,
+        condition: str,
+        names: dict[str, str],
+        values: dict[str, object],
     ) -> None:
         if read.current is None:
             raise Conflict(f"job {read.id!r} has no allocation to stop")
         key = table_keys.allocation(read.site, read.current)
+        aliases = {"ExpressionAttributeNames": names} if names else {}
         self._transact(
             {"Put": self._put(job_item(new), _as_read(read))},
             {
@@ -246,8 +263,8 @@ class JobTable:
                     "Key": _typed_key(key),
                     "UpdateExpression": update,
                     "ConditionExpression": condition,
-                    "ExpressionAttributeNames": {"#token": "token"},
                     "ExpressionAttributeValues": dynamodb_json.encode(values),
+                    **aliases,
                 }
             },
             job_id=new.id,

@@ -52,7 +52,7 @@ def derive(job: Job, allocation: Allocation | None, now: int) -> Derived:
             client_status=allocation.client_status,
             status=status,
             outcome=outcome_of(allocation.client_status),
-            message=message_of(allocation),
+            message=message_of(allocation) or _kept_message(job, allocation),
             finished=(allocation.ended_at or now) if dead else None,
             ttl=now + allocation.keep_days * _DAY if dead else None,
         )
@@ -115,6 +115,12 @@ def message_of(allocation: Allocation) -> str | None:
             return f"failed{words}"
         case ClientStatus.FAILED:
             return f"failed with exit code {allocation.exit_code}{words}"
+
+
+def _kept_message(job: Job, allocation: Allocation) -> str | None:
+    """Why there is a further attempt, until that one has something to say."""
+    waits = allocation.client_status in (ClientStatus.PENDING, ClientStatus.STARTING)
+    return job.message if waits and allocation.attempt else None
 
 
 def _retry_message(ended: Allocation, successor: Allocation, now: int) -> str:

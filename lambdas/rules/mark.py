@@ -16,6 +16,7 @@ from job_protocol.object_keys import Problem
 from job_protocol.states import JOBFERRY_WORDS, JobStatus, Role, Word
 
 MAX_WORD_BYTES = 64
+"""Bytes that an `aws-job-stat.txt` may have: a word, and white space that an editor leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ def word_of_etag(etag: str) -> Word | None:
 
 def word_of_body(body: bytes) -> Word | None:
     """The word that the object contains, or None. White space around it does not matter."""
+    if len(body) > MAX_WORD_BYTES:
+        return None
     text = body.decode("utf-8-sig", "replace").strip()
     return Word(text) if text in Word.__members__ else None
 

@@ -1,11 +1,14 @@
 """The form of `aws-job.json`: what a user may write, and the messages for what is wrong.
 
-`docs/aws-job.schema.json` is generated from this form.
+`docs/aws-job.schema.json` is generated from this form:
+`python -m lambdas.rules.settings_form > docs/aws-job.schema.json`.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -19,9 +22,12 @@ from job_protocol.path_patterns import problem_of
 MAX_SETTINGS_BYTES = 256 * 1024
 _YEAR = 366 * 24 * 3600
 # "1:30" is refused: Slurm reads it as minutes and seconds, others as hours and minutes.
-_CLOCK = re.compile(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)")
-_DURATION = re.compile(r"(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-_MEMORY = re.compile(r"(\d+)([MGT])(?:i?B)?", re.IGNORECASE)
+_CLOCK = re.compile(r"(?:([0-9]+)-)?([0-9]+):([0-5][0-9]):([0-5][0-9])")
+_DURATION = re.compile(r"(?=[0-9])(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
+_MEMORY = re.compile(r"([0-9]+)([MmGgTt])(?:[iI]?[bB])?")
+_MAX_COUNT = 1_000_000
+_MAX_MEMORY = 1024**3
+"""One pebibyte in MiB; the job table cannot hold numbers of more than 38 digits."""
 _MIB = {"M": 1, "G": 1024, "T": 1024 * 1024}
 
 
@@ -37,7 +43,7 @@ def _seconds(value: object) -> object:
 
 def _mebibytes(value: object) -> object:
     if isinstance(value, str):
-        if (memory := _MEMORY.fullmatch(value.strip())) is None:
+        if (memory := _MEMORY.fullmatch(value)) is None:
             raise ValueError('write MiB as a number, or a size such as "4G"')
         return int(memory[1]) * _MIB[memory[2].upper()]
     return value
@@ -65,16 +71,17 @@ Seconds = Annotated[
 Memory = Annotated[
     int,
     BeforeValidator(_mebibytes),
-    Field(ge=1),
+    Field(ge=1, le=_MAX_MEMORY),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "minimum": 1},
-                {"type": "string", "pattern": "^[0-9]+[MGTmgt]([iI]?[bB])?$"},
+                {"type": "integer", "minimum": 1, "maximum": _MAX_MEMORY},
+                {"type": "string", "pattern": f"^{_MEMORY.pattern}$"},
             ]
         }
     ),
 ]
+Count = Annotated[int, Field(ge=1, le=_MAX_COUNT)]
 Pattern = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_pattern)]
 Patterns = Annotated[list[Pattern], Field(max_length=100)]
 SchedulerWord = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.,:/@+=-]{0,127}$")]
@@ -88,12 +95,12 @@ class _Form(BaseModel):
 class ResourcesForm(_Form):
     """What the job asks of the scheduler. What is not stated is the script's or the site's word."""
 
-    nodes: Annotated[int, Field(ge=1)] | None = Field(None, description="Number of nodes.")
-    cpus: Annotated[int, Field(ge=1)] | None = Field(None, description="CPUs (cores) for the task.")
+    nodes: Count | None = Field(None, description="Number of nodes.")
+    cpus: Count | None = Field(None, description="CPUs (cores) for the task.")
     memory: Memory | None = Field(
         None, description='Memory per node: MiB as a number, or a size such as "4G".'
     )
-    gpus: Annotated[int, Field(ge=1)] | None = Field(None, description="Number of GPUs.")
+    gpus: Count | None = Field(None, description="Number of GPUs.")
 
 
 class RetriesForm(_Form):
@@ -137,6 +144,9 @@ class SettingsForm(_Form):
     )
 
 
+_NESTED: dict[str, type[_Form]] = {"resources": ResourcesForm, "retries": RetriesForm}
+
+
 def json_schema() -> dict[str, Any]:
     """The published JSON Schema of `aws-job.json`."""
     schema = SettingsForm.model_json_schema()
@@ -175,9 +185,14 @@ def _problem(key: str, detail: Any) -> Problem:
     if detail["type"] == "json_invalid":
         return Problem(key, f"not valid JSON: {detail['msg']}", "correct the file (try: jq . FILE)")
     if detail["type"] == "extra_forbidden":
-        known = ", ".join(SettingsForm.model_fields)
+        form = _NESTED.get(str(detail["loc"][0]), SettingsForm)
+        known = ", ".join(form.model_fields)
         return Problem(key, f"unknown setting {place!r}", f"known settings are: {known}")
     message = detail["msg"].removeprefix("Value error, ")
     return Problem(
         key, f"{place or 'the document'}: {message}", "correct it; see docs/aws-job.schema.json"
     )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")

@@ -16,10 +16,16 @@ FORMAT = 1
 
 
 def iso(seconds: int | None) -> str | None:
-    """Seconds since the epoch as ISO 8601 in UTC."""
+    """Seconds since the epoch as ISO 8601 in UTC; None for a time that no calendar holds.
+
+    Some of them come from a site's clock, which may be wrong by any amount.
+    """
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError):
+        return None
 
 
 def _without_none(pairs: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from job_protocol.manifest import Entry
 from job_protocol.object_keys import Problem
 from lambdas.rules.script import size_problem
 
+MAX_REASONS_BYTES = 200_000
+"""Bytes of reasons that are kept: half of what an item of the job table may have."""
+
 _NEVER_INPUTS = object_keys.STATUS_NAMES | object_keys.PUSHED_PROTOCOL_NAMES
 
 
@@ -136,6 +139,26 @@ def upload_problems(
             )
         )
     return found
+
+
+def listable(job_id: str, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """As many reasons as an item of the job table can hold, the last one says how many more.
+
+    Args:
+        job_id: the job, for the key of that last one.
+        problems: every reason.
+    """
+    size = 0
+    for index, problem in enumerate(problems):
+        size += sum(len(text.encode()) for text in (problem.key, problem.problem, problem.remedy))
+        if size > MAX_REASONS_BYTES:
+            more = Problem(
+                f"{job_id}/",
+                f"{len(problems) - index} more problems are not listed here",
+                "correct the listed ones first, then upload again",
+            )
+            return (*problems[:index], more)
+    return problems
 
 
 def manifest_entries(inputs: dict[str, ObjectVersion]) -> tuple[Entry, ...]:
