@@ -108,6 +108,9 @@ class ControlPlaneFunction(Construct):
             timeout=timeout,
             role=self.role,
             log_group=log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            # START, END and REPORT lines of every call would cost more than the calls.
+            system_log_level_v2=lambda_.SystemLogLevel.WARN,
             environment={
                 **environment,
                 "LOG_LEVEL": "INFO",

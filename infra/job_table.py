@@ -12,6 +12,10 @@ from job_protocol import table_keys
 QUEUE_ATTRIBUTES = ("drain", "least_puller_version")
 """What the queue index carries beside keys: the control row's contents."""
 
+LIST_ATTRIBUTES = ("role", "kind", "status", "outcome", "client_status", "run", "finished")
+"""What the list index carries beside keys: a row of a list, but not a publisher's lease, which so
+costs no write of the index."""
+
 
 def _text(name: str) -> dynamodb.Attribute:
     return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
@@ -58,7 +62,8 @@ class JobTable(Construct):
             index_name=table_keys.LIST_INDEX,
             partition_key=_text("lpk"),
             sort_key=_text("lsk"),
-            projection_type=dynamodb.ProjectionType.ALL,
+            projection_type=dynamodb.ProjectionType.INCLUDE,
+            non_key_attributes=list(LIST_ATTRIBUTES),
         )
         self.table.add_global_secondary_index(
             index_name=table_keys.DUE_INDEX,

@@ -18,57 +18,82 @@ from infra.function import ControlPlaneFunction, FunctionBasis
 from infra.names import BucketName
 from infra.settings import EventTransitions, LambdaPlatform
 from job_protocol import object_keys
-from job_protocol.states import ClientStatus
+from job_protocol.states import ClientStatus, JobStatus
 
 TIMEOUT_SECONDS = 60
 _VISIBILITY_FACTOR = 6
 """The queue hides a message for so many time limits (AWS's advice for queues before functions)."""
 _RETRIES_BY_QUEUE = 5
+PASSING_STATES_WAIT = cdk.Duration.seconds(3)
+"""How long records of passing states are gathered before the publisher is called."""
 
 
 def _of_partition(prefix: str) -> dict[str, object]:
     return {"pk": {"S": [{"prefix": prefix}]}}
 
 
-def stream_filters(lambda_platform: LambdaPlatform) -> list[Mapping[str, object]]:
-    """The stream records that the publisher needs; all others cost no invocation.
-
-    Allocations that a puller or a stop changed (not the claim, which shows nothing; but the reason
-    why a claimed one waits), jobs that nobody publishes yet, and heartbeats. AWS matches `exists`
-    on leaves alone, here the attribute's type (Lambda guide, filtering with DynamoDB); the local
-    emulator needs the attribute itself.
-    """
-    absent = [{"exists": False}]
+def end_filters(lambda_platform: LambdaPlatform) -> list[Mapping[str, object]]:
+    """The stream records that are published at once: ends of allocations and of jobs."""
+    terminal = sorted(status.value for status in ClientStatus if status.terminal)
     return [
-        {
-            "eventName": ["MODIFY"],
-            "dynamodb": {
-                "Keys": _of_partition("A#"),
-                "NewImage": {"client_status": {"S": [{"anything-but": [ClientStatus.STARTING]}]}},
-            },
-        },
-        {
-            "eventName": ["MODIFY"],
-            "dynamodb": {
-                "Keys": _of_partition("A#"),
-                "NewImage": {
-                    "client_status": {"S": [ClientStatus.STARTING]},
-                    "reason": {"S": [{"anything-but": [""]}]},
-                },
-            },
-        },
-        {
-            "eventName": ["INSERT", "MODIFY"],
-            "dynamodb": {
-                "Keys": _of_partition("J#"),
-                "NewImage": {
-                    "unpublished": {"BOOL": [True]},
-                    "lease": {"S": absent} if lambda_platform == "aws" else absent,
-                },
-            },
-        },
+        _changed_allocation({"client_status": {"S": terminal}}),
+        _unpublished_job(lambda_platform, {"status": {"S": [JobStatus.DEAD.value]}}),
+    ]
+
+
+def passing_filters(lambda_platform: LambdaPlatform) -> list[Mapping[str, object]]:
+    """The stream records that may wait: passing states, and heartbeats.
+
+    Not the claim, which shows nothing; but the reason why a claimed allocation waits.
+    """
+    passing = sorted(
+        status.value
+        for status in ClientStatus
+        if not status.terminal and status is not ClientStatus.STARTING
+    )
+    return [
+        _changed_allocation({"client_status": {"S": passing}}),
+        _changed_allocation(
+            {
+                "client_status": {"S": [ClientStatus.STARTING.value]},
+                "reason": {"S": [{"anything-but": [""]}]},
+            }
+        ),
+        _unpublished_job(
+            lambda_platform,
+            {"status": {"S": [JobStatus.PENDING.value, JobStatus.RUNNING.value]}},
+        ),
         {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"Keys": _of_partition("S#")}},
     ]
+
+
+def _changed_allocation(image: Mapping[str, object]) -> Mapping[str, object]:
+    return {
+        "eventName": ["MODIFY"],
+        "dynamodb": {"Keys": _of_partition("A#"), "NewImage": image},
+    }
+
+
+def _unpublished_job(
+    lambda_platform: LambdaPlatform, image: Mapping[str, object]
+) -> Mapping[str, object]:
+    """A job that nobody publishes yet.
+
+    AWS matches `exists` on leaves alone, here the attribute's type (Lambda guide, filtering with
+    DynamoDB); the local emulator needs the attribute itself.
+    """
+    absent = [{"exists": False}]
+    return {
+        "eventName": ["INSERT", "MODIFY"],
+        "dynamodb": {
+            "Keys": _of_partition("J#"),
+            "NewImage": {
+                "unpublished": {"BOOL": [True]},
+                "lease": {"S": absent} if lambda_platform == "aws" else absent,
+                **image,
+            },
+        },
+    }
 
 
 def _status_objects(buckets: Sequence[BucketName]) -> list[str]:
@@ -133,23 +158,14 @@ class Publisher(Construct):
             timeout=cdk.Duration.seconds(TIMEOUT_SECONDS),
             rights=self._rights(table, buckets),
         )
-        self.function.function.add_event_source(
-            sources.DynamoEventSource(
-                table,
-                starting_position=lambda_.StartingPosition.TRIM_HORIZON,
-                batch_size=100,
-                max_batching_window=cdk.Duration.seconds(0),
-                bisect_batch_on_error=True,
-                retry_attempts=3,
-                parallelization_factor=1,
-                report_batch_item_failures=True,
-                on_failure=sources.SqsDlq(self.stream_dead_letters),
-                filters=[
-                    lambda_.FilterCriteria.filter(pattern)
-                    for pattern in stream_filters(lambda_platform)
-                ],
-            )
-        )
+        # What lasts less than the window is never shown: each state costs two objects, and the
+        # publisher finds the end published when the window closes.
+        table.grant_stream_read(self.function.function)
+        for name, window, filters in (
+            ("Ends", cdk.Duration.seconds(0), end_filters(lambda_platform)),
+            ("PassingStates", PASSING_STATES_WAIT, passing_filters(lambda_platform)),
+        ):
+            self._follow(name, table, window, filters)
         self.function.function.add_event_source(
             sources.SqsEventSource(self.retries, batch_size=10, report_batch_item_failures=True)
         )
@@ -162,6 +178,29 @@ class Publisher(Construct):
                     _status_objects(buckets), "Every job has its status objects under its own id."
                 ),
             },
+        )
+
+    def _follow(
+        self,
+        name: str,
+        table: dynamodb.Table,
+        window: cdk.Duration,
+        filters: Sequence[Mapping[str, object]],
+    ) -> None:
+        lambda_.EventSourceMapping(
+            self,
+            name,
+            target=self.function.function,
+            event_source_arn=table.table_stream_arn,
+            starting_position=lambda_.StartingPosition.TRIM_HORIZON,
+            batch_size=100,
+            max_batching_window=window,
+            bisect_batch_on_error=True,
+            retry_attempts=3,
+            parallelization_factor=1,
+            report_batch_item_failures=True,
+            on_failure=sources.SqsDlq(self.stream_dead_letters),
+            filters=[lambda_.FilterCriteria.filter(pattern) for pattern in filters],
         )
 
     def _rights(

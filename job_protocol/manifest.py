@@ -10,8 +10,8 @@ import json
 import zlib
 from dataclasses import dataclass
 
-INLINE_LIMIT = 1024
-"""Bytes up to which the packed manifest lies in the item."""
+INLINE_LIMIT = 1400
+"""Bytes up to which the packed manifest lies in the item: with it, the item has two write units."""
 
 MAX_UNPACKED = 256 * 1024 * 1024
 

@@ -12,7 +12,15 @@ from job_protocol.items import SCHEMA_VERSION
 from job_protocol.job import Job
 from job_protocol.manifest import INLINE_LIMIT
 from job_protocol.object_keys import Problem
-from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role, Word
+from job_protocol.states import (
+    JOBFERRY_WORDS,
+    ClientStatus,
+    Desired,
+    JobStatus,
+    Outcome,
+    Role,
+    Word,
+)
 from lambdas.errors import Conflict, ControlPlaneError
 from lambdas.ports.job_table import JobTable, as_folder
 from lambdas.ports.site_bucket import SiteBucket
@@ -59,6 +67,8 @@ class Admission:
             if body is None:
                 return Decision(Action.IGNORE)
             word = marks.word_of_body(body)
+        if word in JOBFERRY_WORDS:  # the publisher's own writes: three of four events
+            return Decision(Action.IGNORE)
         return self._decide_and_act(job_id, word, mark)
 
     def _decide_and_act(self, job_id: str, word: Word | None, mark: Mark) -> Decision:

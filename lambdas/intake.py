@@ -19,7 +19,7 @@ from lambdas.ports.clients import client
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import SiteDirectory
-from lambdas.rules.mark import Mark
+from lambdas.rules.mark import Action, Mark
 
 logger = Logger()
 
@@ -63,7 +63,8 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
             lambda: int(time.time()),
         )
         decision = admission.handle(mark)
-        logger.info(
+        tell = logger.debug if decision.action is Action.IGNORE else logger.info
+        tell(
             decision.action.name.lower(),
             extra={"bucket": mark.bucket, "key": mark.key, "version": mark.version},
         )

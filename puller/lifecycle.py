@@ -31,11 +31,18 @@ _LOG = logging.getLogger(__name__)
 
 
 class Lifecycle:
-    """Claims, stages, reports and publishes allocations; `Submitting` and `Watching` use it."""
+    """Claims, stages, reports and publishes allocations; `Submitting` and `Watching` use it.
+
+    Attributes:
+        place: the tools.
+        tell_after: seconds that a passing state must have lasted before it is told; 0 where the
+            next look may be an hour away.
+    """
 
     def __init__(self, place: Workplace) -> None:
         """Work with these tools."""
         self.place = place
+        self.tell_after = 0.0
         self._finished = FinishedAllocations(place.settings.state)
 
     # ---- claim ----
@@ -116,10 +123,26 @@ class Lifecycle:
     # ---- reports ----
 
     def report(
-        self, record: Record, status: ClientStatus, reason: str | None, **facts: Any
+        self,
+        record: Record,
+        status: ClientStatus,
+        reason: str | None,
+        *,
+        since: float | None = None,
     ) -> Record | None:
-        """Tell the table what was observed, if it does not know it yet."""
-        if (status, reason) == (record.reported, record.reported_reason) and not facts:
+        """Tell the table what was observed, if it does not know it yet.
+
+        Args:
+            record: the allocation.
+            status: what it is.
+            reason: why, for people.
+            since: since when it is so, in seconds since the epoch; a state that has not lasted for
+                `tell_after` yet is not told, since each costs two status objects. None tells it
+                at once.
+        """
+        if (status, reason) == (record.reported, record.reported_reason):
+            return record
+        if since is not None and self.place.clock() - since < self.tell_after:
             return record
         for _ in range(2):
             record = replace(record, obs=record.obs + 1)
@@ -128,7 +151,7 @@ class Lifecycle:
                 record.token,
                 obs=record.obs,
                 status=status,
-                facts={"reason": reason, **facts},
+                facts={"reason": reason, **self._facts(record)},
             )
             if written is not Written.REPEATED:
                 break
@@ -138,6 +161,17 @@ class Lifecycle:
             record = replace(record, reported=status, reported_reason=reason)
             return self.place.journal.write(record)
         return self.after(record, written)
+
+    def _facts(self, record: Record) -> dict[str, Any]:
+        """What is known of the submission, for the table."""
+        if record.scheduler_id is None:
+            return {}
+        return {
+            "scheduler": self.place.scheduler.name,
+            "scheduler_id": record.scheduler_id,
+            "submitted_at": _whole(record.submitted_at),
+            "started_at": _whole(record.started_at),
+        }
 
     def show_problem(self, record: Record, problem: str) -> None:
         """Tell the user why a claimed allocation is not submitted, where the journal cannot help.
@@ -197,14 +231,13 @@ class Lifecycle:
         """Write the end into the table and let go of the allocation here."""
         if record.end is None:
             raise PullerError(f"{told(record)} has not ended")
-        started = int(record.started_at) if record.started_at is not None else None
         written = self.place.queue.end(
             record.allocation,
             record.token,
             obs=record.obs + 1,
             end=record.end,
             results=results,
-            facts={"started_at": started, "scheduler_id": record.scheduler_id},
+            facts=self._facts(record),
             now=int(self.place.clock()),
         )
         if written is not Written.DONE:
@@ -248,3 +281,7 @@ class Lifecycle:
         """Whether the table wants an allocation of ours stopped."""
         found = self.place.queue.read(record.id)
         return found is not None and found.token == record.token and found.desired is Desired.STOP
+
+
+def _whole(time: float | None) -> int | None:
+    return None if time is None else int(time)

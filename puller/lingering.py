@@ -43,10 +43,10 @@ class Lingering:
         """
         with self._leaving_on_signals(), self._signs_of_life():
             while True:
-                begun = time.monotonic()
-                outcome = self._one.run()
-                next_begin = begun + self._interval
-                if next_begin >= deadline or self._leave.is_set():
+                next_begin = time.monotonic() + self._interval
+                leaving = next_begin >= deadline or self._leave.is_set()
+                outcome = self._one.run(leaving=leaving)
+                if leaving:
                     return outcome
                 self._leave.wait(max(0.0, next_begin - time.monotonic()))
                 if self._leave.is_set():

@@ -34,6 +34,9 @@ _AT_ONCE = 8
 HEARTBEAT_SECONDS = 60
 """How often a lingering puller writes its sign of life."""
 
+TELL_AFTER = 3.0
+"""Seconds that a passing state must have lasted before a lingering puller tells it."""
+
 HELD_SECONDS = 900
 """For how long a sign of life keeps other hosts from running the same installation."""
 
@@ -79,6 +82,7 @@ class SitePass:
         self._lingering = lingering
         self._beaten_at = float("-inf")
         self._active = 0
+        self._tell_after = 0.0
 
     @cached_property
     def _steps(self) -> Steps:
@@ -87,16 +91,21 @@ class SitePass:
 
         return steps_of(self._place)
 
-    def run(self) -> Outcome:
+    def run(self, *, leaving: bool = True) -> Outcome:
         """Make one pass.
 
         What is on the site is looked at even when the cloud is out of reach: a scheduler forgets
         its finished jobs after minutes, an outage may take days.
 
+        Args:
+            leaving: whether no other pass of this process follows: then passing states are told
+                at once, since the next look may be far away.
+
         Raises:
             HeldElsewhere: another host runs this installation, or has taken over meanwhile.
         """
         outcome = Outcome()
+        self._tell_after = 0.0 if leaving else TELL_AFTER
         records = self._place.journal.records()
         if not 0 <= self._place.clock() - self._beaten_at < HEARTBEAT_SECONDS:
             try:
@@ -251,7 +260,7 @@ class SitePass:
         todo = list(items)
         if not todo:
             return []
-        _ = self._steps  # made once, before the threads need them
+        self._steps.lifecycle.tell_after = self._tell_after
         with ThreadPoolExecutor(min(_AT_ONCE, len(todo))) as pool:
             return [record for record in pool.map(guarded, todo) if record is not None]
 

@@ -144,14 +144,7 @@ class Submitting:
         )
         scheduler = self._place.scheduler.name
         _LOG.info("%s: submitted to %s as %s", told(record), scheduler, scheduler_id)
-        return self._lifecycle.report(
-            record,
-            ClientStatus.QUEUED,
-            None,
-            scheduler=scheduler,
-            scheduler_id=scheduler_id,
-            submitted_at=int(now),
-        )
+        return self._lifecycle.report(record, ClientStatus.QUEUED, None, since=now)
 
     def _call_scheduler(self, record: Record, directory: JobDirectory) -> str | SchedulerError:
         """The scheduler's id of the submission, or why there is none.

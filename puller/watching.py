@@ -96,22 +96,16 @@ class Watching:
         if status is None:
             _LOG.warning("%s: the scheduler says %r, which is not known here", told(record), words)
             return record
+        now = self._place.clock()
         if status is ClientStatus.RUNNING:
-            if record.reported is ClientStatus.RUNNING:
-                return record
-            started = record.started_at or self._place.clock()
-            return self._lifecycle.report(
-                record,
-                status,
-                None,
-                started_at=int(started),
-                scheduler_id=record.scheduler_id,
-            )
-        # Each report costs two status objects, so the reason of a short wait is not told.
-        waits = self._place.clock() - (record.submitted_at or 0.0)
-        if record.reported is ClientStatus.RUNNING or waits >= _TELL_WHY_AFTER:
+            if record.started_at is None:
+                record = self._place.journal.write(replace(record, started_at=now))
+            return self._lifecycle.report(record, status, None, since=record.started_at)
+        submitted = record.submitted_at or 0.0
+        why = words if now - submitted >= _TELL_WHY_AFTER else record.reported_reason
+        if record.reported is ClientStatus.RUNNING:  # it was requeued
             return self._lifecycle.report(record, status, words)
-        return record
+        return self._lifecycle.report(record, status, why, since=submitted)
 
     def stop(self, record: Record) -> Record | None:
         """Ask the scheduler to cancel a submitted allocation, again after a while."""

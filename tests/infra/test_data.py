@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.job_table import LIST_ATTRIBUTES
 from tests.infra.synthesized import Synthesized, rendered, synthesized
 
 BUCKET = "jobferry-prod-dc1-<AWS::AccountId>-<AWS::Region>"
@@ -59,7 +60,10 @@ def test_the_keys_and_the_indexes_are_those_of_the_architecture(table: dict[str,
             [("qpk", "HASH"), ("qsk", "RANGE")],
             {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["drain", "least_puller_version"]},
         ),
-        "list": ([("lpk", "HASH"), ("lsk", "RANGE")], {"ProjectionType": "ALL"}),
+        "list": (
+            [("lpk", "HASH"), ("lsk", "RANGE")],
+            {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(LIST_ATTRIBUTES)},
+        ),
         "due": ([("dpk", "HASH"), ("next_due", "RANGE")], {"ProjectionType": "KEYS_ONLY"}),
     }
     types = {row["AttributeName"]: row["AttributeType"] for row in table["AttributeDefinitions"]}

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.publisher import TIMEOUT_SECONDS
+from infra.publisher import TIMEOUT_SECONDS, end_filters, passing_filters
+from job_protocol.states import ClientStatus
 from tests.infra.synthesized import Synthesized, rendered, synthesized
 
 
@@ -27,8 +28,16 @@ def publisher(production: Synthesized) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def stream(production: Synthesized) -> dict[str, Any]:
-    return production.only("AWS::Lambda::EventSourceMapping", EventSourceArn="<JobTable.StreamArn>")
+def streams(production: Synthesized) -> list[dict[str, Any]]:
+    """The readers of the table's stream, the quicker one first."""
+    mappings = [
+        rendered(mapping["Properties"])
+        for mapping in production.of_type("AWS::Lambda::EventSourceMapping").values()
+    ]
+    return sorted(
+        (one for one in mappings if one["EventSourceArn"] == "<JobTable.StreamArn>"),
+        key=lambda one: one["MaximumBatchingWindowInSeconds"],
+    )
 
 
 def patterns(mapping: dict[str, Any]) -> list[dict[str, Any]]:
@@ -86,54 +95,72 @@ def test_intake_is_tried_three_times_then_its_event_is_a_dead_letter(
     assert intake["DeadLetterConfig"]["TargetArn"].startswith("<IntakeDeadLetters")
 
 
-def test_the_stream_goes_on_after_a_poisonous_record(stream: dict[str, Any]) -> None:
-    assert stream["BisectBatchOnFunctionError"] is True
-    assert stream["MaximumRetryAttempts"] == 3
-    assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    dead_letters = stream["DestinationConfig"]["OnFailure"]["Destination"]
-    assert dead_letters.startswith("<PublisherStreamDeadLetters")
+def test_the_stream_goes_on_after_a_poisonous_record(streams: list[dict[str, Any]]) -> None:
+    for stream in streams:
+        assert stream["BisectBatchOnFunctionError"] is True
+        assert stream["MaximumRetryAttempts"] == 3
+        assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        dead_letters = stream["DestinationConfig"]["OnFailure"]["Destination"]
+        assert dead_letters.startswith("<PublisherStreamDeadLetters")
 
 
-def test_the_stream_is_read_from_the_start_in_order_and_at_once(stream: dict[str, Any]) -> None:
-    assert stream["StartingPosition"] == "TRIM_HORIZON"
-    assert (stream["BatchSize"], stream["MaximumBatchingWindowInSeconds"]) == (100, 0)
-    assert stream["ParallelizationFactor"] == 1
+def test_the_stream_is_read_from_the_start_and_in_order(streams: list[dict[str, Any]]) -> None:
+    for stream in streams:
+        assert stream["StartingPosition"] == "TRIM_HORIZON"
+        assert (stream["BatchSize"], stream["ParallelizationFactor"]) == (100, 1)
 
 
-def test_the_stream_calls_for_what_the_publisher_needs_alone(stream: dict[str, Any]) -> None:
-    assert patterns(stream) == [
-        {
-            "eventName": ["MODIFY"],
-            "dynamodb": {
-                "Keys": {"pk": {"S": [{"prefix": "A#"}]}},
-                "NewImage": {"client_status": {"S": [{"anything-but": ["starting"]}]}},
+def test_ends_are_published_at_once_and_passing_states_after_three_seconds(
+    streams: list[dict[str, Any]],
+) -> None:
+    ends, passing = streams
+    assert (ends["MaximumBatchingWindowInSeconds"], patterns(ends)) == (
+        0,
+        [
+            _allocation({"client_status": {"S": ["complete", "failed", "lost", "stopped"]}}),
+            _job({"status": {"S": ["dead"]}}),
+        ],
+    )
+    assert (passing["MaximumBatchingWindowInSeconds"], patterns(passing)) == (
+        3,
+        [
+            _allocation({"client_status": {"S": ["pending", "publishing", "queued", "running"]}}),
+            _allocation(
+                {"client_status": {"S": ["starting"]}, "reason": {"S": [{"anything-but": [""]}]}}
+            ),
+            _job({"status": {"S": ["pending", "running"]}}),
+            {
+                "eventName": ["INSERT", "MODIFY"],
+                "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "S#"}]}}},
+            },
+        ],
+    )
+
+
+def test_every_state_of_an_allocation_but_a_bare_claim_is_followed() -> None:
+    followed = json.dumps([*end_filters("aws"), *passing_filters("aws")])
+    assert all(f'"{status.value}"' in followed for status in ClientStatus)
+
+
+def _allocation(image: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "eventName": ["MODIFY"],
+        "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "A#"}]}}, "NewImage": image},
+    }
+
+
+def _job(image: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "eventName": ["INSERT", "MODIFY"],
+        "dynamodb": {
+            "Keys": {"pk": {"S": [{"prefix": "J#"}]}},
+            "NewImage": {
+                "unpublished": {"BOOL": [True]},
+                "lease": {"S": [{"exists": False}]},
+                **image,
             },
         },
-        {
-            "eventName": ["MODIFY"],
-            "dynamodb": {
-                "Keys": {"pk": {"S": [{"prefix": "A#"}]}},
-                "NewImage": {
-                    "client_status": {"S": ["starting"]},
-                    "reason": {"S": [{"anything-but": [""]}]},
-                },
-            },
-        },
-        {
-            "eventName": ["INSERT", "MODIFY"],
-            "dynamodb": {
-                "Keys": {"pk": {"S": [{"prefix": "J#"}]}},
-                "NewImage": {
-                    "unpublished": {"BOOL": [True]},
-                    "lease": {"S": [{"exists": False}]},
-                },
-            },
-        },
-        {
-            "eventName": ["INSERT", "MODIFY"],
-            "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "S#"}]}}},
-        },
-    ]
+    }
 
 
 def test_what_failed_is_tried_again_from_a_queue_five_times(production: Synthesized) -> None:

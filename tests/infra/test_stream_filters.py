@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from infra.publisher import stream_filters
+from infra.publisher import end_filters, passing_filters
 from local_cloud.emulator import ACCOUNT, Emulator
 
 pytestmark = pytest.mark.emulator
@@ -63,7 +63,8 @@ class FilteredTable:
             Role=f"arn:aws:iam::{ACCOUNT}:role/recorder",
             Code={"ZipFile": archive(RECORDER)},
         )
-        filters = [{"Pattern": json.dumps(pattern)} for pattern in stream_filters("host")]
+        both = [*end_filters("host"), *passing_filters("host")]
+        filters = [{"Pattern": json.dumps(pattern)} for pattern in both]
         self._mapping = self._lambda.create_event_source_mapping(
             FunctionName=self.name,
             EventSourceArn=table["LatestStreamArn"],
@@ -110,7 +111,7 @@ def filtered(emulator: Emulator) -> Iterator[FilteredTable]:
     table.delete()
 
 
-UNPUBLISHED = {"unpublished": {"BOOL": True}}
+UNPUBLISHED = {"unpublished": {"BOOL": True}, "status": {"S": "pending"}}
 LEASED = {"lease": {"S": "somebody"}}
 
 
@@ -123,6 +124,7 @@ def test_only_what_the_publisher_needs_calls_it(filtered: FilteredTable) -> None
     why = {"reason": {"S": "the disk is full"}}
     filtered.write("A#dc1#0", "a", "why a claimed one waits", **status("starting"), **why)
     filtered.write("A#dc1#0", "a", "an allocation runs", **status("running"))
+    filtered.write("A#dc1#0", "a", "an allocation ends", **status("complete"))
     filtered.write("J#dc1", "job", "a new job", **UNPUBLISHED)
     filtered.write("J#dc1", "job", "a publisher's lease", **UNPUBLISHED, **LEASED)
     filtered.write("J#dc1", "job", "a published job")
@@ -135,6 +137,7 @@ def test_only_what_the_publisher_needs_calls_it(filtered: FilteredTable) -> None
     assert filtered.called() == [
         "why a claimed one waits",
         "an allocation runs",
+        "an allocation ends",
         "a new job",
         "a changed job",
         "a heartbeat",
