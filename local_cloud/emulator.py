@@ -73,6 +73,7 @@ class Emulator:
         self._python = python
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
+        self._clients: dict[tuple[str, ...], Any] = {}
         if (record := self._record()) is not None:
             self._port, self.region = int(record["port"]), str(record["region"])
             self.authenticate = bool(record["authenticate"])
@@ -133,13 +134,16 @@ class Emulator:
             key: the access key; the default may do everything.
             secret: its secret.
         """
-        return isolated_client(
-            service,
-            endpoint_url=self.endpoint_url,
-            region=self.region,
-            credentials=(key, secret),
-            ca_bundle=self.ca_bundle,
-        )
+        place = (service, key, secret, self.endpoint_url)
+        if place not in self._clients:  # making one takes as long as a hundred calls of it
+            self._clients[place] = isolated_client(
+                service,
+                endpoint_url=self.endpoint_url,
+                region=self.region,
+                credentials=(key, secret),
+                ca_bundle=self.ca_bundle,
+            )
+        return self._clients[place]
 
     def running(self) -> bool:
         """Whether the emulator's process lives; only it holds the lock."""
