@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,15 +21,13 @@ from puller.administration.job_directories import (
     marked_directories,
 )
 from puller.confined_tree import ConfinedTree, has_entries
-from puller.errors import HeldElsewhere, PullerError, UnsafePath
+from puller.errors import UnsafePath
 from puller.journal import Journal
-from puller.lock import exclusive_lock, prepare_lock_dir
-from puller.pass_lock import pass_lock
+from puller.pass_lock import between_passes
 from puller.settings import Settings
 
 REMOVING = f"{SITE_CONTROL_DIR}/removing"
 _CONTROL = f"{SITE_CONTROL_DIR}/alloc"
-_LOOK_SECONDS = 0.5
 
 Dated = tuple[MarkedDirectory, int]
 """A directory, and when its allocation's end was published, in seconds since the epoch."""
@@ -82,26 +79,15 @@ class Removal:
             return []
         with self._tree.folder(REMOVING, create=True):
             pass
-        prepare_lock_dir(self._settings.locks)
-        deadline = time.monotonic() + wait
-        while True:
-            try:
-                with exclusive_lock(pass_lock(self._settings)):
-                    held_allocations, held_jobs = self._held()
-                    return [
-                        (directory, at)
-                        for directory, at in wanted
-                        if directory.allocation not in held_allocations
-                        and (directory.earlier or directory.job not in held_jobs)
-                        and self._move(directory)
-                    ]
-            except HeldElsewhere as error:
-                if time.monotonic() > deadline:
-                    raise PullerError(
-                        f"a pass has been at work for {wait:.0f} s; nothing was removed. "
-                        "Try again, or stop the crontab line meanwhile"
-                    ) from error
-                time.sleep(_LOOK_SECONDS)
+        with between_passes(self._settings, wait):
+            held_allocations, held_jobs = self._held()
+            return [
+                (directory, at)
+                for directory, at in wanted
+                if directory.allocation not in held_allocations
+                and (directory.earlier or directory.job not in held_jobs)
+                and self._move(directory)
+            ]
 
     def delete_put_aside(self) -> list[str]:
         """Delete what was moved out of the way, now or by an earlier call; returns problems."""

@@ -18,6 +18,7 @@ from job_protocol.site_records import Heartbeat, SiteControl
 from job_protocol.states import ClientStatus, Desired
 from puller.cloud.conditional_items import ConditionalItems
 from puller.cloud.errors import typed_errors
+from puller.cloud.foreign_claims import ForeignClaims
 from puller.cloud.written import Written, why_not
 from puller.errors import HeldElsewhere
 from puller.journal import End
@@ -60,6 +61,10 @@ class CloudQueue:
         self._table = table
         self._site = site
         self._items = ConditionalItems(client, table)
+
+    def foreign_claims(self) -> ForeignClaims:
+        """The claims of other installations, for an operator."""
+        return ForeignClaims(self._client, self._table, self._site)
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Write the sign of life.

@@ -187,7 +187,7 @@ def test_while_a_pass_is_at_work_nothing_is_moved(place: Place) -> None:
     prepare_lock_dir(place.settings.locks)
     with (
         exclusive_lock(pass_lock(place.settings)),
-        pytest.raises(PullerError, match="nothing was removed"),
+        pytest.raises(PullerError, match="nothing was changed"),
     ):
         place.clean({A: LONG_AGO})
     assert (place.jobs / "job1").exists()
