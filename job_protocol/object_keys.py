@@ -217,8 +217,8 @@ def is_protocol_name(path: str) -> bool:
 def may_be_pushed(path: str) -> bool:
     """Whether the puller may write this relative path as a result.
 
-    A status name at any depth never (IAM denies the puller every key with a segment that begins so);
-    a reserved name directly under the job id only if it is a log of the puller's.
+    A status name at any depth never (IAM denies the puller every key with a segment that begins
+    so); a reserved name directly under the job id only if it is a log of the puller's.
     """
     if any(segment.startswith(STATUS_STEM) for segment in path.split("/")):
         return False
