@@ -16,7 +16,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -196,7 +196,9 @@ class Journal:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._installation = state_dir / "installation"
         self._seen: dict[str, bytes] = {}
-        self._writing = threading.Lock()
+        self._mutex = threading.Lock()
+        self._writers = 0
+        self._lock = ExitStack()
 
     def installation(self) -> str:
         """The id of this installation, made at its first pass."""
@@ -260,7 +262,7 @@ class Journal:
     @contextmanager
     def _unchanged(self, path: Path) -> Iterator[None]:
         """Keep other processes from the journal, in which `path` is as this process knows it."""
-        with self._writing, _locked(self._folder.with_suffix(".lock")):
+        with self._locked_for_this_process():
             try:
                 on_disk = path.read_bytes()
             except FileNotFoundError:
@@ -271,6 +273,24 @@ class Journal:
                     "long that another host took over; it leaves everything to that one"
                 )
             yield
+
+    @contextmanager
+    def _locked_for_this_process(self) -> Iterator[None]:
+        """Hold the journal's lock as long as any thread writes.
+
+        Each record has one thread, and the syncs of different records take place at the same time.
+        """
+        with self._mutex:
+            if self._writers == 0:
+                self._lock.enter_context(_locked(self._folder.with_suffix(".lock")))
+            self._writers += 1
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._writers -= 1
+                if self._writers == 0:
+                    self._lock.close()
 
     def _path(self, allocation_id: str) -> Path:
         return self._folder / f"{uuid.UUID(allocation_id)}.json"
