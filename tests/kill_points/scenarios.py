@@ -1,0 +1,92 @@
+"""The jobs whose passes are killed: what the user uploads and does, and what must come of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tests.e2e.site import Site
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One job from its upload to its end.
+
+    Attributes:
+        name: for messages.
+        script: the script; `LEDGER` in it stands for a file outside the job directory, to which
+            the script appends a line for each execution.
+        word: the last word of the status object.
+        exit_code: the script's, or None where it is not to be known.
+        files: inputs beside the script.
+        settings: `aws-job.json`.
+        results: what must be in the bucket in the end, byte for byte.
+        executions: how often a script of this job must have run, all in all.
+        runs: how often the user uploads; all but the last run are never killed.
+        stop: whether the user stops the job when it runs.
+    """
+
+    name: str
+    script: str
+    word: str = "JOB_COMPLETE"
+    exit_code: int | None = 0
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    settings: Mapping[str, object] | None = None
+    results: Mapping[str, bytes] = field(default_factory=dict)
+    executions: int = 1
+    runs: int = 1
+    stop: bool = False
+
+    def upload(self, site: Site, job_id: str, ledger: str) -> None:
+        if self.settings is not None:
+            site.put(f"{job_id}/aws-job.json", json.dumps(self.settings))
+        site.upload(job_id, self.script.replace("LEDGER", ledger), dict(self.files))
+
+
+_RAN = '#!/bin/bash\necho "ran as $$" >> LEDGER\n'
+
+PLAIN = Scenario(
+    name="plain",
+    script=f"{_RAN}tr a-z A-Z < in.txt > out.txt; sleep 0.2; echo done\n",
+    files={"in.txt": b"hello\n"},
+    results={"out.txt": b"HELLO\n", "aws-job-stdout.txt": b"done\n"},
+)
+EXIT_3 = Scenario(
+    name="exit 3",
+    script=f"{_RAN}echo part > part.txt; sleep 0.2; exit 3\n",
+    word="JOB_FAILED",
+    exit_code=3,
+    results={"part.txt": b"part\n"},
+)
+STOPPED = Scenario(
+    name="stop",
+    script=f"{_RAN}echo begun > begun.txt; exec sleep 60\n",
+    word="JOB_STOPPED",
+    exit_code=None,
+    results={"begun.txt": b"begun\n"},
+    stop=True,
+)
+RUN_AGAIN = Scenario(
+    name="second run",
+    script=(
+        f'{_RAN}seen=$(ls | grep -v aws-job); echo "$seen" > seen.txt\n'
+        "echo $(($(wc -l < in.txt) + 1)) >> in.txt; sleep 0.2\n"
+    ),
+    files={"in.txt": b"first\n"},
+    results={"in.txt": b"first\n2\n", "seen.txt": b"in.txt\n"},
+    executions=2,
+    runs=2,
+)
+MANY_WITH_RETRY = Scenario(
+    name="30 results and a retry",
+    script=(
+        f"{_RAN}sleep 0.2; [ $(wc -l < LEDGER) -ge 2 ] || exit 5\n"
+        "mkdir many; for i in {1..30}; do echo $i > many/$i.txt; done\n"
+    ),
+    settings={"retries": {"attempts": 1, "delay": 1}},
+    results={f"many/{n}.txt": f"{n}\n".encode() for n in range(1, 31)},
+    executions=2,
+)
+
+SCENARIOS: tuple[Scenario, ...] = (PLAIN, EXIT_3, STOPPED, RUN_AGAIN, MANY_WITH_RETRY)
