@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 
 VENV := .venv
 EMULATOR_VENV := .venv-emulator
+BENCH_VENV := .venv-bench
 LOCK_VENV := build/lock-venv
 BIN := $(VENV)/bin
 PIP_OPTIONS := --quiet --disable-pip-version-check
@@ -22,7 +23,7 @@ export PIP_NO_INPUT := 1
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
-		while IFS=$$'\t' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+		while IFS=$$'\t' read -r target text; do printf '  make %-11s %s\n' "$$target" "$$text"; done
 
 .PHONY: install
 install: $(VENV)/.installed $(EMULATOR_VENV)/.installed ## create the virtual environments
@@ -46,6 +47,14 @@ puller: install ## build the puller as one file for a site, build/jobferry-pulle
 .PHONY: test
 test: install ## run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: install $(BENCH_VENV)/.installed ## measure everything, write docs/benchmarks.md (an hour, a machine for itself)
+	$(BIN)/python -m benchmarks
+
+.PHONY: bench-quick
+bench-quick: install $(BENCH_VENV)/.installed ## measure the short form, under 3 minutes, into build/benchmarks
+	$(BIN)/python -m benchmarks --quick
 
 .PHONY: check
 check: install ## style, types, import directions, shell scripts
@@ -75,7 +84,7 @@ lock: $(LOCK_VENV)/.installed ## pin requirements/*.in again, in requirements/*.
 .PHONY: clean
 clean: ## remove everything that the other targets made
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local_cloud down; fi
-	rm -rf $(VENV) $(EMULATOR_VENV) .jobferry build cdk.out node_modules *.egg-info
+	rm -rf $(VENV) $(EMULATOR_VENV) $(BENCH_VENV) .jobferry build cdk.out node_modules *.egg-info
 	rm -rf .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -92,6 +101,15 @@ $(VENV)/.locked: requirements/dev.txt
 $(EMULATOR_VENV)/.installed: requirements/emulator.txt
 	@$(call venv,$(EMULATOR_VENV))
 	$(EMULATOR_VENV)/bin/pip install $(PIP_OPTIONS) --require-hashes -r requirements/emulator.txt
+	@touch $@
+
+# What is compared with, under an interpreter that every user can run: CloudQ's user is nobody.
+$(BENCH_VENV)/.installed: PYTHON := $(shell for p in /usr/bin/python3 $(PYTHON); do \
+	$$p -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && \
+	break; done)
+$(BENCH_VENV)/.installed: requirements/bench.txt
+	@$(call venv,$(BENCH_VENV))
+	$(BENCH_VENV)/bin/pip install $(PIP_OPTIONS) --require-hashes -r requirements/bench.txt
 	@touch $@
 
 $(LOCK_VENV)/.installed: requirements/lock.txt

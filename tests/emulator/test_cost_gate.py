@@ -1,0 +1,170 @@
+"""What a pass and a job cost, as exact numbers that do not depend on the machine.
+
+A bound is what was counted when it was set; lower it with every saving. Raising one costs every
+user money, so the reason belongs here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.exchange import Exchange
+from benchmarks.functions import HANDLERS, ZIP_LIMIT, bundle, import_handler
+from benchmarks.idle_pass import MOST_REQUESTS
+from benchmarks.rig import Rig, recorded
+from local_cloud.deployment import archive
+from local_cloud.synthesis import Assembly
+from tests.conftest import DeployedStack
+from tests.e2e.site import DEAD, Site
+
+pytestmark = pytest.mark.emulator
+
+REQUESTS_OF_A_JOB = {
+    # Validation: which versions lie under the prefix, and what the script says.
+    "intake s3 ListObjectVersions": 1,
+    "intake s3 GetObject": 1,
+    # The job, once for each status word: S3 cannot tell jobferry's own words from the user's.
+    "intake dynamodb GetItem": 4,
+    "intake dynamodb TransactWriteItems": 1,
+    "intake ssm GetParameter": 2,
+    # Claim, submitting, queued, end; whether it is still ours before results are pushed.
+    "puller dynamodb UpdateItem": 4,
+    "puller dynamodb GetItem": 1,
+    "puller s3 GetObject": 1,
+    "puller s3 PutObject": 1,
+    # Three states: queued, submitted, complete. Each: job and allocation, lease and release,
+    # the site's sign of life, two objects.
+    "publisher dynamodb GetItem": 6,
+    "publisher dynamodb PutItem": 6,
+    "publisher dynamodb Query": 3,
+    "publisher s3 PutObject": 6,
+    "publisher events PutEvents": 1,
+}
+
+WRITE_UNITS_OF_A_JOB = {
+    "intake": 8,  # two items and an entry of an index each, doubled by the transaction
+    "puller": 5,  # four updates, and the claim takes the entry out of the queue
+    "publisher": 12,  # six writes of the job, each with its entry of the list
+}
+
+MODULES = {
+    "lambdas.intake": 490,
+    "lambdas.publisher": 480,
+}
+"""What a cold start imports; a new library shows here."""
+
+NOT_IMPORTED = {
+    "lambdas.intake": {"pydantic", "aws_lambda_powertools.event_handler"},
+    "lambdas.publisher": {"pydantic", "aws_lambda_powertools.event_handler"},
+}
+
+MODULES_OF_AN_IDLE_PASS = 440
+NOT_IN_AN_IDLE_PASS = {"s3transfer", "puller.cloud.large_transfers", "sqlite3", "asyncio"}
+
+_MODULES = """
+import json, sys
+from puller.command import main
+code = main(sys.argv[1:])
+print(json.dumps([code, sorted(sys.modules)]))
+"""
+
+
+@pytest.fixture
+def rig(deployed: DeployedStack, tmp_path: Path) -> Iterator[Rig]:
+    """The stack with every request recorded; as it was, afterwards."""
+    with recorded(deployed.emulator, deployed.deployment, tmp_path) as made:
+        made.look_up_units()
+        yield made
+
+
+def _of(exchanges: list[Exchange]) -> Counter[str]:
+    return Counter(f"{e.actor} {e.service} {e.operation}" for e in exchanges)
+
+
+def _excess(counted: Counter[str], bounds: dict[str, int]) -> dict[str, str]:
+    return {
+        what: f"{number}, at most {bounds.get(what, 0)}"
+        for what, number in counted.items()
+        if number > bounds.get(what, 0)
+    }
+
+
+def test_an_idle_pass_makes_two_requests_and_writes_one_unit(rig: Rig) -> None:
+    site = rig.site("osaka")
+    site.pull()
+    rig.settle()
+    first = len(rig.proxy.exchanges)
+    site.pull()
+    mine = [e for e in rig.proxy.exchanges[first:] if e.actor == "puller"]
+    assert [e.operation for e in mine] == ["UpdateItem", "Query"]
+    assert len(mine) <= MOST_REQUESTS
+    assert sum(units.total for e in mine for units in e.writes) == 1
+    assert sum(e.read_units for e in mine) == 0.5
+
+
+def test_a_short_job_makes_no_more_requests_and_writes_no_more_than_it_did(rig: Rig) -> None:
+    site = rig.site("dc1")
+    rig.settle()
+    first = len(rig.proxy.exchanges)
+    _carry(site, rig, "cost-gate")
+    mine = [e for e in rig.proxy.exchanges[first:] if e.actor != "user" and not e.of_the_site]
+    assert _excess(_of(mine), REQUESTS_OF_A_JOB) == {}
+    units: Counter[str] = Counter()
+    for exchange in mine:
+        units[exchange.actor] += sum(write.total for write in exchange.writes)
+    assert _excess(units, WRITE_UNITS_OF_A_JOB) == {}
+
+
+def _carry(site: Site, rig: Rig, job_id: str) -> None:
+    """One job, each of its states published before the next begins, and never seen running."""
+    site.upload(job_id, "#!/bin/sh\necho result > result.txt\n")
+    site.wait_for(job_id, "JOB_QUEUED", seconds=30)
+    rig.settle()
+    site.pull()
+    _wait_for_the_exit_file(site)
+    rig.settle()
+    site.wait_for(job_id, *DEAD, seconds=30, between=site.pull)
+    rig.settle()
+
+
+def _wait_for_the_exit_file(site: Site) -> None:
+    deadline = time.monotonic() + 30
+    while not list(site.jobs_dir.glob(".jobferry/alloc/*/exit")):
+        assert time.monotonic() < deadline, f"the job does not end\n{site.log}"
+        time.sleep(0.05)
+
+
+def test_the_functions_fit_into_a_small_zip_archive(assembly: Assembly) -> None:
+    assert len(archive(bundle(assembly.directory))) < ZIP_LIMIT
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_cold_start_imports_no_more_than_it_did(assembly: Assembly, handler: str) -> None:
+    modules = import_handler(handler, bundle(assembly.directory)).modules
+    assert len(modules) <= MODULES[handler]
+    assert modules & NOT_IMPORTED[handler] == set()
+
+
+def test_an_idle_pass_imports_no_more_than_it_did(deployed: DeployedStack, rig: Rig) -> None:
+    site = rig.site("osaka")
+    site.pull()
+    done = subprocess.run(
+        [sys.executable, "-c", _MODULES, *site.puller[3:], "pass"],
+        env=site.cron_environment(),
+        cwd=site.home,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, modules = json.loads(done.stdout)
+    assert code == 0, done.stderr
+    assert len(modules) <= MODULES_OF_AN_IDLE_PASS
+    assert set(modules) & NOT_IN_AN_IDLE_PASS == set()
