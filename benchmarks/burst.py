@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from benchmarks.bench import Bench
-from benchmarks.lingering_puller import lingering
-from benchmarks.peers import SYNC_SCHEME, cloudq, sync_environment
+from benchmarks.contestants import Contest, Ran
+from benchmarks.peers import cloudq
 from benchmarks.result import Chart, Result, Table, Verdict, undecided
 from tests.schedulers.slurm_cluster import SlurmCluster, missing
 
 TIMES_CLOUDQ = 5.0
 OF_SBATCH = 1.3
-_STALLED = 45.0
-"""Seconds without any progress after which what is there counts, and the rest is lost."""
-
-_STALLED_PER_JOB = 0.6
-"""The same for each job: some contestants submit all before they look after any."""
 
 _PATIENCE = 100
 """Jobs above which the slowest do not run: the scheme of `aws s3 sync` takes seconds for each, and
 CloudQ with 8 threads loses most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """One contestant's burst.
-
-    Attributes:
-        name: who.
-        jobs: how many there were.
-        seconds: until the last result was there, or until it was given up.
-        right: how many results were there and right.
-        emulator: how busy the emulator was, in CPUs.
-    """
-
-    name: str
-    jobs: int
-    seconds: float
-    right: int
-    emulator: float
-
-    @property
-    def rate(self) -> float:
-        """Right results a second."""
-        return self.right / max(self.seconds, 0.001)
 
 
 def run(bench: Bench) -> Result:
@@ -66,7 +29,7 @@ def run(bench: Bench) -> Result:
     directory = bench.directory / "slurm"
     directory.mkdir()
     with SlurmCluster(directory, cpus=8) as cluster:
-        contest = _Contest(bench, cluster)
+        contest = Contest(bench, cluster)
         for jobs in bursts:
             contestants = [
                 contest.sbatch_loop,
@@ -82,206 +45,6 @@ def run(bench: Bench) -> Result:
                 ran.append(contestant(jobs))
                 print(f"  {ran[-1]}", flush=True)
     return _answer(ran, skipped, quick=bench.quick)
-
-
-class _Contest:
-    """The contestants."""
-
-    def __init__(self, bench: Bench, cluster: SlurmCluster) -> None:
-        self._bench = bench
-        self._cluster = cluster
-        self._site = bench.rig.site(
-            "burst",
-            direct=True,
-            scheduler="slurm",
-            environment=dict(cluster.environment),
-            extra_settings={"max_active": 1000},
-        )
-
-    def sbatch_loop(self, jobs: int) -> Ran:
-        """`sbatch` in a loop, results in directories: no cloud at all."""
-        root = self._bench.directory / f"loop{jobs}"
-        for number in range(jobs):
-            folder = root / f"job{number}"
-            folder.mkdir(parents=True)
-            (folder / "run.sh").write_text(_script(number))
-        loop = 'for d in */; do (cd "$d" && sbatch run.sh > /dev/null); done'
-        with self._watched() as busy:
-            begun = time.monotonic()
-            subprocess.run(
-                ["bash", "-c", loop],
-                cwd=root,
-                env={**self._cluster.environment, "HOME": str(root)},
-                check=True,
-            )
-            results = [root / f"job{number}" / "result.txt" for number in range(jobs)]
-            _until(jobs, lambda: sum(map(_is_whole, results)))
-            seconds = time.monotonic() - begun
-        right = sum(
-            file.read_bytes() == _expected(number)
-            for number, file in enumerate(results)
-            if file.exists()
-        )
-        return Ran("sbatch in a loop, no cloud", jobs, seconds, right, busy())
-
-    def jobferry_site(self, jobs: int) -> Ran:
-        """The jobs are admitted; the puller starts."""
-        names = self._upload(f"site{jobs}", jobs)
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda name: self._site.wait_for(name, "JOB_QUEUED", seconds=600), names))
-        self._bench.rig.settle()
-        with self._watched() as busy, lingering(self._site) as still_there:
-            seconds = _until(jobs, lambda: self._results(f"site{jobs}-"), still_there)
-        self._let_them_end(names)
-        return Ran("jobferry, jobs admitted", jobs, seconds, self._right(names), busy())
-
-    def jobferry_from_upload(self, jobs: int) -> Ran:
-        """The puller lingers; the marks are written."""
-        with lingering(self._site) as still_there:
-            time.sleep(2)
-            with self._watched() as busy:
-                begun = time.monotonic()
-                names = self._upload(f"all{jobs}", jobs)
-                uploading = time.monotonic() - begun
-                seconds = uploading + _until(
-                    jobs, lambda: self._results(f"all{jobs}-"), still_there
-                )
-        self._let_them_end(names)
-        return Ran("jobferry, from the first upload", jobs, seconds, self._right(names), busy())
-
-    def sync_scheme(self, jobs: int) -> Ran:
-        """The reference document's scheme, one pass right after the other."""
-        s3, bucket = self._site.s3, f"sync-scheme-{jobs}"
-        region = {"LocationConstraint": self._bench.rig.emulator.region}
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
-        for number in range(jobs):
-            for key, body in {
-                "aws-job-run.sh": _script(number),
-                "aws-job-stat.txt": "FILE_UPLOAD\n",
-            }.items():
-                s3.put_object(Bucket=bucket, Key=f"job{number}/{key}", Body=body.encode())
-        environment = self._site.cron_environment() | sync_environment(self._site)
-        environment |= {
-            "S3_JOB_BUCKET_NAME": bucket,
-            "JOBS_DIR": str(self._bench.directory / bucket),
-        }
-
-        def complete() -> int:
-            subprocess.run(
-                ["bash", str(SYNC_SCHEME)], env=environment, check=True, cwd=self._site.home
-            )
-            return _count(s3, bucket, "", "/result.txt")
-
-        with self._watched() as busy:
-            begun = time.monotonic()
-            passes = 0
-            while complete() < jobs and passes < jobs:
-                passes += 1
-            seconds = time.monotonic() - begun
-        right = sum(
-            _body(s3, bucket, f"job{number}/result.txt") == _expected(number)
-            for number in range(jobs)
-        )
-        return Ran("aws s3 sync scheme", jobs, seconds, right, busy())
-
-    def cloudq(self, jobs: int, threads: int) -> Ran:
-        """CloudQ: the jobs are in the bucket; its agent starts."""
-        peer = cloudq.CloudQ.fresh(self._bench.rig, f"cloudq-{jobs}-{threads}", threads)
-        scripts = {f"{number:08x}": _script(number) for number in range(jobs)}
-        peer.submit(scripts)
-        with self._watched() as busy, peer.agent(self._cluster.environment):
-            seconds = _until(jobs, peer.done)
-        right = sum(
-            peer.result(job_id, "result.txt") == _expected(number)
-            for number, job_id in enumerate(scripts)
-        )
-        return Ran(f"CloudQ 1.2.0, num_procs {threads}", jobs, seconds, right, busy())
-
-    def _upload(self, prefix: str, jobs: int) -> list[str]:
-        names = [f"{prefix}-{number}" for number in range(jobs)]
-
-        def put(number: int) -> None:
-            self._site.upload(names[number], _script(number))
-
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(put, range(jobs)))
-        return names
-
-    def _results(self, prefix: str) -> int:
-        return _count(self._site.s3, self._site.bucket, prefix, "/result.txt")
-
-    def _right(self, names: list[str]) -> int:
-        s3, bucket = self._site.s3, self._site.bucket
-        return sum(
-            _body(s3, bucket, f"{name}/result.txt") == _expected(number)
-            for number, name in enumerate(names)
-        )
-
-    def _let_them_end(self, names: list[str]) -> None:
-        for name in names:
-            self._site.wait_for(name, "JOB_COMPLETE", seconds=600, between=self._site.pull)
-
-    @contextmanager
-    def _watched(self) -> Iterator[Callable[[], float]]:
-        """Gives how many CPUs the emulator itself used meanwhile, without its functions."""
-        pid = self._bench.rig.emulator_pid()
-        before, begun = _cpu(pid), time.monotonic()
-        used: list[float] = []
-        yield lambda: used[0]
-        used.append((_cpu(pid) - before) / (time.monotonic() - begun))
-
-
-def _script(number: int) -> str:
-    return (
-        "#!/bin/bash\n#SBATCH --mem=1M\nsleep 0.1\n"
-        f"echo {number} squared is $(({number} ** 2)) > result.txt\n"
-    )
-
-
-def _expected(number: int) -> bytes:
-    return f"{number} squared is {number**2}\n".encode()
-
-
-def _is_whole(file: Path) -> bool:
-    try:
-        return file.stat().st_size > 0
-    except OSError:
-        return False
-
-
-def _until(jobs: int, count: Callable[[], int], check: Callable[[], None] = lambda: None) -> float:
-    """Wait until so many are there; the seconds until the last one came.
-
-    A contestant that makes no progress for a while has lost the rest.
-    """
-    begun = last = time.monotonic()
-    there = 0
-    patience = max(_STALLED, _STALLED_PER_JOB * jobs)
-    while there < jobs and time.monotonic() - last < patience:
-        check()
-        now_there = count()
-        if now_there > there:
-            there, last = now_there, time.monotonic()
-        time.sleep(0.1)
-    return last - begun
-
-
-def _count(s3: Any, bucket: str, prefix: str, ending: str) -> int:
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    return sum(row["Key"].endswith(ending) for page in pages for row in page.get("Contents", []))
-
-
-def _body(s3: Any, bucket: str, key: str) -> bytes | None:
-    try:
-        body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    except s3.exceptions.NoSuchKey:
-        return None
-    return body
-
-
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _answer(ran: list[Ran], skipped: str | None, *, quick: bool) -> Result:
