@@ -6,6 +6,7 @@ test's own; schedulers outside know the user by its number.
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import shutil
@@ -53,6 +54,7 @@ class CronHost:
         self.home = directory / "home"
         self._cron: subprocess.Popen[bytes] | None = None
         self._account = pwd.getpwnam(USER)
+        self._changes = itertools.count(1)
 
     def __enter__(self) -> Self:
         for name in ("spool", "cron.d", "home"):
@@ -124,7 +126,17 @@ class CronHost:
             check=False,
         )
         assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
+        self._show_change()
         return done.stdout
+
+    def _show_change(self) -> None:
+        """Let cron see a crontab that this command may have installed.
+
+        cron compares whole seconds, so that it overlooks, for good, what is installed within the
+        second of its start or of its last look.
+        """
+        later = time.time() + 10 * next(self._changes)
+        os.utime(self._directory / "spool", (later, later))
 
 
 def directory_for_all() -> Path:
