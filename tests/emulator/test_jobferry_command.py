@@ -325,6 +325,9 @@ def test_a_right_that_is_missing_is_exit_code_4(user: User) -> None:
         }
 
     s3.meta.events.register("before-call.s3.GetObject", refuse)
-    with pytest.raises(CloudRefused, match="do not have the right") as refused:
-        over_s3.S3Access(s3, user.bucket).report("job0001")
+    try:
+        with pytest.raises(CloudRefused, match="do not have the right") as refused:
+            over_s3.S3Access(s3, user.bucket).report("job0001")
+    finally:  # the emulator's clients are shared by all tests
+        s3.meta.events.unregister("before-call.s3.GetObject", refuse)
     assert refused.value.exit_code == 4
