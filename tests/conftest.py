@@ -15,12 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from local_cloud.deployment import Deployment, deploy
 from local_cloud.emulator import ACCOUNT, DEFAULT_REGION, PYTHON, Emulator
 from local_cloud.synthesis import Assembly, read_assembly, synthesize
 
 SITES = ("dc1", "osaka")
+
+# No example is timed: machines are noisy. `HYPOTHESIS_PROFILE=long` tries new ones at every run.
+settings.register_profile("short", max_examples=60, derandomize=True, deadline=None, database=None)
+settings.register_profile("long", max_examples=2000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
 @dataclass(frozen=True)

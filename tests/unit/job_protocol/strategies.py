@@ -1,13 +1,7 @@
-"""Hypothesis strategies for the protocol's values, and how hard the properties are tried.
-
-`HYPOTHESIS_PROFILE=long` tries new examples at every run, many of them.
-"""
+"""Hypothesis strategies for the protocol's values."""
 
 from __future__ import annotations
 
-import os
-
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from job_protocol.allocation import Allocation, LeftOut, ResultSummary
@@ -15,10 +9,6 @@ from job_protocol.job import Job
 from job_protocol.job_settings import JobSettings, Resources, Retries
 from job_protocol.object_keys import Problem
 from job_protocol.states import ClientStatus, Desired, JobKind, JobStatus, Outcome, Role
-
-settings.register_profile("short", max_examples=60, derandomize=True, deadline=None, database=None)
-settings.register_profile("long", max_examples=2000, deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 times = st.integers(0, 2**40)
