@@ -17,6 +17,7 @@ except ModuleNotFoundError:
 from jobferry import __version__
 from jobferry.client import Job
 from jobferry.errors import JobferryError
+from jobferry.job_commands import job as job_group
 from jobferry.options import (
     client_of,
     examples,
@@ -74,6 +75,9 @@ Exit codes: 0 done; 1 the job or the operation failed; 2 usage; 3 configuration 
 @click.version_option(__version__)
 def cli() -> None:
     """See `help`."""
+
+
+cli.add_command(job_group)
 
 
 @cli.command(

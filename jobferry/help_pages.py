@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from jobferry.command import cli
@@ -21,11 +23,17 @@ def help_pages() -> str:
         max_content_width=_WIDTH,
         help_option_names=["-h", "--help"],
     )
-    pages = [("jobferry --help", root.get_help())]
-    for name in cli.list_commands(root):
-        context = click.Context(cli.commands[name], parent=root, info_name=name)
-        pages.append((f"jobferry {name} --help", context.get_help()))
+    pages = list(_pages(root, "jobferry"))
     return "\n".join(f"$ {line}\n{page}\n" for line, page in pages)
+
+
+def _pages(context: click.Context, line: str) -> Iterator[tuple[str, str]]:
+    """The command line and the help of a command, then of all commands below it."""
+    yield f"{line} --help", context.get_help()
+    if isinstance(context.command, click.Group):
+        for name in context.command.list_commands(context):
+            below = click.Context(context.command.commands[name], parent=context, info_name=name)
+            yield from _pages(below, f"{line} {name}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ class Refuse(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in allowed or path is not None:
             return None
+        if name.startswith("_sysconfigdata_"):  # the standard library's, named for the platform
+            return None
         raise ModuleNotFoundError(f"{name} is not installed where boto3 is alone", name=name)
 
 allowed = {*sys.stdlib_module_names, *sys.argv[1].split(",")}
