@@ -64,8 +64,8 @@ def duration(text: str) -> int:
 def run(invocation: Invocation) -> int:
     """Clean up, or say what would go."""
     from puller.administration.jobs_dir_owner import refuse_foreign
-    from puller.administration.removal import Removal
     from puller.finished import FinishedAllocations
+    from puller.removal import Removal
 
     given = invocation.given
     settings = invocation.settings()

@@ -51,10 +51,10 @@ def run(invocation: Invocation) -> int:
 
 def _report(invocation: Invocation) -> dict[str, Any]:
     from puller import __version__
-    from puller.administration.job_directories import marked_directories
-    from puller.administration.removal import REMOVING
+    from puller.job_directories import marked_directories
     from puller.journal import Journal, Record
     from puller.last_pass import read_last_pass
+    from puller.removal import REMOVING
     from puller.workplace import KILL_SWITCH
 
     settings = invocation.settings()

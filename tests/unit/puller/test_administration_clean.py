@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from job_protocol.allocation import Allocation
 from puller.administration.clean import duration
-from puller.administration.removal import REMOVING, Removal
 from puller.command import main
 from puller.errors import PullerError
 from puller.finished import FinishedAllocations
 from puller.journal import Journal, Record
 from puller.lock import exclusive_lock, prepare_lock_dir
 from puller.pass_lock import pass_lock
+from puller.removal import REMOVING, Removal
 from puller.settings import Settings
 
 A = "11111111-1111-4111-8111-111111111111"

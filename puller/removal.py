@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from job_protocol.object_keys import SITE_CONTROL_DIR
-from puller.administration.job_directories import (
+from puller.confined_tree import ConfinedTree, has_entries
+from puller.errors import UnsafePath
+from puller.job_directories import (
     EARLIER,
     MarkedDirectory,
     mark_of,
     marked_directories,
 )
-from puller.confined_tree import ConfinedTree, has_entries
-from puller.errors import UnsafePath
 from puller.journal import Journal
 from puller.pass_lock import between_passes
 from puller.settings import Settings
