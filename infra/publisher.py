@@ -112,6 +112,7 @@ class Publisher(Construct):
         buckets: the buckets of all sites.
         event_transitions: which changes of a job cause an event.
         lambda_platform: what the functions run on.
+        purges: the queue of jobs that the purger has to work on.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class Publisher(Construct):
         buckets: Sequence[BucketName],
         event_transitions: EventTransitions,
         lambda_platform: LambdaPlatform,
+        purges: sqs.Queue,
     ) -> None:
         super().__init__(scope, construct_id)
         self.stream_dead_letters = dead_letter_queue(self, "StreamDeadLetters")
@@ -153,10 +155,11 @@ class Publisher(Construct):
             environment={
                 "TABLE_NAME": table.table_name,
                 "RETRY_QUEUE_URL": self.retries.queue_url,
+                "PURGE_QUEUE_URL": purges.queue_url,
                 "EVENT_TRANSITIONS": event_transitions,
             },
             timeout=cdk.Duration.seconds(TIMEOUT_SECONDS),
-            rights=self._rights(table, buckets),
+            rights=self._rights(table, buckets, purges),
         )
         # What lasts less than the window is never shown: each state costs two objects, and the
         # publisher finds the end published when the window closes.
@@ -204,7 +207,7 @@ class Publisher(Construct):
         )
 
     def _rights(
-        self, table: dynamodb.Table, buckets: Sequence[BucketName]
+        self, table: dynamodb.Table, buckets: Sequence[BucketName], purges: sqs.Queue
     ) -> list[iam.PolicyStatement]:
         default_event_bus = cdk.Stack.of(self).format_arn(
             service="events", resource="event-bus", resource_name="default"
@@ -232,5 +235,8 @@ class Publisher(Construct):
                 sid="LaterTries",
                 actions=["sqs:SendMessage"],
                 resources=[self.retries.queue_arn],
+            ),
+            iam.PolicyStatement(
+                sid="Purges", actions=["sqs:SendMessage"], resources=[purges.queue_arn]
             ),
         ]

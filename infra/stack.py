@@ -16,6 +16,7 @@ from infra.monitoring import Monitoring
 from infra.names import bucket_name, parameter
 from infra.publisher import Publisher
 from infra.puller_access import PullerAccess
+from infra.purger import Purger
 from infra.settings import Settings
 from infra.site_bucket import SiteBucket
 
@@ -53,6 +54,9 @@ class JobferryStack(cdk.Stack):
             buckets=list(buckets.values()),
             buckets_parameter=parameter(settings, "buckets"),
         )
+        self.purger = Purger(
+            self, "Purger", basis=basis, table=table, buckets=list(buckets.values())
+        )
         self.publisher = Publisher(
             self,
             "Publisher",
@@ -61,12 +65,14 @@ class JobferryStack(cdk.Stack):
             buckets=list(buckets.values()),
             event_transitions=settings.event_transitions,
             lambda_platform=settings.lambda_platform,
+            purges=self.purger.queue,
         )
         directory = Directory(self, "Directory", settings=settings, table_name=table.table_name)
         monitoring = Monitoring(self, "Monitoring", alarm_email=settings.alarm_email)
         functions = {
             "intake": self.intake.function.function,
             "publisher": self.publisher.function.function,
+            "purger": self.purger.function.function,
         }
         monitoring.watch_functions(functions)
         monitoring.watch_stream(functions["publisher"])
@@ -75,6 +81,7 @@ class JobferryStack(cdk.Stack):
                 "IntakeDeadLetters": self.intake.dead_letters,
                 "PublisherStreamDeadLetters": self.publisher.stream_dead_letters,
                 "PublisherRetryDeadLetters": self.publisher.retry_dead_letters,
+                "PurgerDeadLetters": self.purger.dead_letters,
             }
         )
         for site, name in buckets.items():

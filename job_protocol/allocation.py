@@ -67,6 +67,7 @@ class Allocation:
         claimed_at, submitted_at, started_at, ended_at: times.
         results: what was pushed.
         ttl: when the item may be deleted.
+        purged_at: when the puller had removed the job's directories.
     """
 
     site: str
@@ -100,7 +101,13 @@ class Allocation:
         lambda attributes: from_attributes(ResultSummary, attributes), default=None
     )
     ttl: int | None = None
+    purged_at: int | None = None
     v: int = SCHEMA_VERSION
+
+    @property
+    def purge_wanted(self) -> bool:
+        """Whether its job's directories shall go."""
+        return self.desired is Desired.PURGE and self.client_status.terminal
 
     @property
     def priority(self) -> int:

@@ -47,6 +47,8 @@ class Job:
         reasons: why the upload was rejected.
         lease, lease_until: the publisher that is writing the status objects, and until when.
         ttl: when the item may be deleted.
+        purge: set when the job's objects, directories and items shall be removed: objects that
+            were put up to this time, which is that of the request or of the run's end.
     """
 
     site: str
@@ -74,6 +76,7 @@ class Job:
     lease: str | None = None
     lease_until: int | None = None
     ttl: int | None = None
+    purge: int | None = None
     v: int = SCHEMA_VERSION
 
     @property

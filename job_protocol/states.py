@@ -51,6 +51,8 @@ class Desired(StrEnum):
 
     RUN = "run"
     STOP = "stop"
+    PURGE = "purge"
+    """It has ended, and its job's directories on the site shall go."""
 
 
 class JobStatus(StrEnum):

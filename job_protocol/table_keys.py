@@ -13,6 +13,8 @@ HEX_DIGITS = "0123456789abcdef"
 
 _QUEUE_CONTROL = "0"
 _QUEUE_STOP = "1"
+_QUEUE_PURGE = "1#P"
+"""Behind the stops; a puller that does not know it takes it for a stop of what it does not hold."""
 _QUEUE_PENDING = "2"
 _QUEUE_DEFERRED = "3"
 _MAX_PRIORITY = 100
@@ -100,6 +102,15 @@ def queue_stop(time: int) -> str:
     return f"{_QUEUE_STOP}#{time:012d}"
 
 
+def queue_purge(time: int) -> str:
+    """The queue sort key of a request to remove a job's directories.
+
+    Args:
+        time: when it was asked for, in seconds since the epoch.
+    """
+    return f"{_QUEUE_PURGE}#{time:012d}"
+
+
 def queue_pending(priority: int, created: int, not_before: int | None = None) -> str:
     """The queue sort key of an allocation that waits: by priority, then by age.
 
@@ -115,7 +126,12 @@ def queue_pending(priority: int, created: int, not_before: int | None = None) ->
 
 def is_stop(queue_sort_key: str) -> bool:
     """Whether the queue row is a stop request."""
-    return queue_sort_key.startswith(f"{_QUEUE_STOP}#")
+    return queue_sort_key.startswith(f"{_QUEUE_STOP}#") and not is_purge(queue_sort_key)
+
+
+def is_purge(queue_sort_key: str) -> bool:
+    """Whether the queue row asks for the removal of a job's directories."""
+    return queue_sort_key.startswith(f"{_QUEUE_PURGE}#")
 
 
 def is_control(queue_sort_key: str) -> bool:

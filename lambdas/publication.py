@@ -41,6 +41,7 @@ class Publication:
         every_transition: whether every change of state is announced, or only the end.
         clock: the time in seconds since the epoch.
         new_lease: makes an id for this publisher's lease.
+        purge: hands a dead job that is to be purged on, by site and id.
     """
 
     table: JobTable
@@ -49,6 +50,7 @@ class Publication:
     every_transition: bool
     clock: Callable[[], int]
     new_lease: Callable[[], str]
+    purge: Callable[[str, str], None]
 
     def publish(self, site: str, job_id: str) -> None:
         """Write what the table says of a job, until it has not changed while it was written.
@@ -57,15 +59,21 @@ class Publication:
             JobBusy: another publisher holds the job; come back when its lease has run out.
             Conflict: the job kept changing.
         """
+        job = self._published(site, job_id)
+        if job is not None and job.purge is not None and not job.active:
+            self.purge(site, job_id)
+
+    def _published(self, site: str, job_id: str) -> Job | None:
+        """The job as it stands when its objects show it; None if it is none of ours."""
         lease = self.new_lease()
         for _ in range(_TRIES):
             job = self.table.job(site, job_id)
             if job is None or job.v > SCHEMA_VERSION:
-                return
+                return None
             allocation = self._allocation(job)
             derived = derive(job, allocation, self.clock())
             if not derived.job.unpublished:
-                return
+                return job
             try:
                 held = self._acquire(job, derived.job, derived.successor, lease)
                 self._write_or_let_go(held, derived.successor or allocation)
@@ -75,7 +83,7 @@ class Publication:
                 )
             except Conflict:
                 continue
-            return
+            return held
         raise Conflict(f"job {job_id!r} of site {site} kept changing")
 
     def _allocation(self, job: Job) -> Allocation | None:

@@ -17,8 +17,8 @@ from job_protocol import dynamodb_json, table_keys
 from lambdas.errors import JobBusy
 from lambdas.ports.clients import client
 from lambdas.ports.event_bus import EventBus
+from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_table import JobTable
-from lambdas.ports.retry_queue import RetryQueue
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.publication import Publication
 from lambdas.rules.stream import Changed, changes_of
@@ -36,6 +36,7 @@ def _publication() -> Publication:
         every_transition=os.environ.get("EVENT_TRANSITIONS") == "all",
         clock=lambda: int(time.time()),
         new_lease=lambda: uuid.uuid4().hex,
+        purge=JobQueue(client("sqs"), os.environ["PURGE_QUEUE_URL"]).send,
     )
 
 
@@ -43,14 +44,14 @@ def _publication() -> Publication:
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Publish every job that the records name; one that fails never stalls the others."""
     records = event.get("Records", [])
-    queue = RetryQueue(client("sqs"), os.environ["RETRY_QUEUE_URL"])
+    queue = JobQueue(client("sqs"), os.environ["RETRY_QUEUE_URL"])
     if records and records[0].get("eventSource") == "aws:sqs":
         return retry(records, _publication().publish, queue)
     return follow(records, _publication().publish, queue)
 
 
 def follow(
-    records: list[dict[str, Any]], publish: Callable[[str, str], None], queue: RetryQueue
+    records: list[dict[str, Any]], publish: Callable[[str, str], None], queue: JobQueue
 ) -> dict[str, Any]:
     """Publish the jobs of a batch of stream records, each once.
 
@@ -80,7 +81,7 @@ def follow(
 
 
 def retry(
-    records: list[dict[str, Any]], publish: Callable[[str, str], None], queue: RetryQueue
+    records: list[dict[str, Any]], publish: Callable[[str, str], None], queue: JobQueue
 ) -> dict[str, Any]:
     """Publish the jobs that messages of the retry queue name.
 
@@ -104,7 +105,7 @@ def retry(
 
 
 def _publish_or_wait(
-    site: str, job_id: str, publish: Callable[[str, str], None], queue: RetryQueue
+    site: str, job_id: str, publish: Callable[[str, str], None], queue: JobQueue
 ) -> None:
     try:
         publish(site, job_id)

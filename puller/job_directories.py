@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from job_protocol.object_keys import OWNER_MARK, SITE_CONTROL_DIR
+from job_protocol.object_keys import OWNER_MARK, SITE_CONTROL_DIR, job_id_problems
 from puller.confined_tree import ConfinedTree
 from puller.errors import UnsafePath
 
@@ -44,6 +44,26 @@ def marked_directories(jobs_dir: Path) -> Iterator[MarkedDirectory]:
     """Every marked directory. Nothing inside one is looked at, and no link is followed."""
     for top in ("", EARLIER):
         yield from _below(ConfinedTree(jobs_dir), top, bool(top), 0)
+
+
+def directories_of(jobs_dir: Path, job: str) -> list[MarkedDirectory]:
+    """The marked directories of one job, the present one and earlier ones, in their places."""
+    if job_id_problems(job):
+        return []
+    tree = ConfinedTree(jobs_dir)
+    earlier = f"{EARLIER}/{job}"
+    found = [mark_of(tree, job, earlier=False)]
+    try:
+        with tree.folder(earlier) as folder, os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except (OSError, UnsafePath):
+        names = []
+    found += [mark_of(tree, f"{earlier}/{name}", earlier=True) for name in names]
+    return [
+        marked
+        for marked in found
+        if marked is not None and marked.job == job and marked.in_its_place
+    ]
 
 
 def mark_of(tree: ConfinedTree, path: str, *, earlier: bool) -> MarkedDirectory | None:

@@ -77,8 +77,7 @@ class Removal:
         """
         if not wanted:
             return []
-        with self._tree.folder(REMOVING, create=True):
-            pass
+        self._make_room()
         with between_passes(self._settings, wait):
             held_allocations, held_jobs = self._held()
             return [
@@ -88,6 +87,20 @@ class Removal:
                 and (directory.earlier or directory.job not in held_jobs)
                 and self._move(directory)
             ]
+
+    def put_aside_within_pass(self, wanted: list[MarkedDirectory]) -> list[MarkedDirectory]:
+        """Move the directories out of the way, in the pass that holds the lock.
+
+        The caller knows that nothing here uses them. Returns those that were moved.
+        """
+        if not wanted:
+            return []
+        self._make_room()
+        return [directory for directory in wanted if self._move(directory)]
+
+    def _make_room(self) -> None:
+        with self._tree.folder(REMOVING, create=True):
+            pass
 
     def delete_put_aside(self) -> list[str]:
         """Delete what was moved out of the way, now or by an earlier call; returns problems."""

@@ -117,6 +117,8 @@ class SitePass:
         if waiting is not None:
             self._stop(waiting, mine, outcome)
             self._claim(waiting, mine, outcome)
+            # One after the other: they share the folder of what is being removed.
+            self._in_parallel(self._purge_one, waiting.purges, outcome, at_once=1)
         return outcome
 
     def beat(self, active: int | None = None) -> None:
@@ -228,6 +230,9 @@ class SitePass:
         record = self._steps.lifecycle.claim(allocation_id)
         return None if record is None else self._begin(record)
 
+    def _purge_one(self, allocation_id: str) -> None:
+        self._steps.purging.purge(allocation_id)
+
     # ---- isolation ----
 
     def _in_parallel(
@@ -235,6 +240,7 @@ class SitePass:
         step: Callable[[T], Record | None],
         items: Iterable[T],
         outcome: Outcome,
+        at_once: int = _AT_ONCE,
     ) -> list[Record]:
         """Take a step with each item; one that fails never keeps the others from theirs."""
 
@@ -261,7 +267,7 @@ class SitePass:
         if not todo:
             return []
         self._steps.lifecycle.tell_after = self._tell_after
-        with ThreadPoolExecutor(min(_AT_ONCE, len(todo))) as pool:
+        with ThreadPoolExecutor(min(at_once, len(todo))) as pool:
             return [record for record in pool.map(guarded, todo) if record is not None]
 
     def _as_it_stands(self, item: object, problem: Exception | None) -> Record | None:

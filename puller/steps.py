@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from puller.lifecycle import Lifecycle
 from puller.publishing import Publishing
+from puller.purging import Purging
 from puller.submitting import Submitting
 from puller.watching import Watching
 from puller.workplace import Workplace
@@ -20,15 +21,23 @@ class Steps:
         submitting: hand to the scheduler.
         watching: observe and cancel.
         publishing: push logs and results.
+        purging: remove the directories of purged jobs.
     """
 
     lifecycle: Lifecycle
     submitting: Submitting
     watching: Watching
     publishing: Publishing
+    purging: Purging
 
 
 def steps_of(place: Workplace) -> Steps:
     """The steps with these tools."""
     lifecycle = Lifecycle(place)
-    return Steps(lifecycle, Submitting(lifecycle), Watching(lifecycle), Publishing(lifecycle))
+    return Steps(
+        lifecycle,
+        Submitting(lifecycle),
+        Watching(lifecycle),
+        Publishing(lifecycle),
+        Purging(place),
+    )

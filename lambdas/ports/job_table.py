@@ -241,6 +241,58 @@ class JobTable:
             values={":stop": Desired.STOP, **_TERMINAL},
         )
 
+    def ask_to_purge(self, job: Job, *, now: int) -> None:
+        """Ask the site to remove the directories of a job that has ended.
+
+        Conditions: the job is as it was read; its current allocation has ended.
+
+        Args:
+            job: the job as it was read.
+            now: seconds since the epoch.
+
+        Raises:
+            Conflict: one of them failed.
+        """
+        if job.current is None:
+            raise Conflict(f"job {job.id!r} has no allocation to purge")
+        values = {
+            ":purge": Desired.PURGE,
+            ":qpk": table_keys.queue_partition(job.site),
+            ":qsk": table_keys.queue_purge(now),
+            **_TERMINAL,
+        }
+        self._transact(
+            {"ConditionCheck": self._at(table_keys.job(job.site, job.id), _as_read(job))},
+            {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": _typed_key(table_keys.allocation(job.site, job.current)),
+                    "UpdateExpression": "SET desired = :purge, qpk = :qpk, qsk = :qsk REMOVE #ttl",
+                    "ConditionExpression": _HAS_ENDED,
+                    "ExpressionAttributeNames": {"#ttl": "ttl"},
+                    "ExpressionAttributeValues": dynamodb_json.encode(values),
+                }
+            },
+            job_id=job.id,
+        )
+
+    def forget(self, job: Job) -> None:
+        """Delete a job and its current allocation.
+
+        Condition: the job is as it was read.
+
+        Raises:
+            Conflict: it is not.
+        """
+        deletions = [{"Delete": self._at(table_keys.job(job.site, job.id), _as_read(job))}]
+        if job.current is not None:
+            key = table_keys.allocation(job.site, job.current)
+            deletions.append({"Delete": {"TableName": self._table, "Key": _typed_key(key)}})
+        self._transact(*deletions, job_id=job.id)
+
+    def _at(self, key: table_keys.Key, condition: _Condition) -> dict[str, Any]:
+        return {"TableName": self._table, "Key": _typed_key(key), **condition.arguments()}
+
     def _stop(
         self,
         read: Job,

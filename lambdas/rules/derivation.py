@@ -54,7 +54,9 @@ def derive(job: Job, allocation: Allocation | None, now: int) -> Derived:
             outcome=outcome_of(allocation.client_status),
             message=message_of(allocation) or _kept_message(job, allocation),
             finished=(allocation.ended_at or now) if dead else None,
-            ttl=now + allocation.keep_days * _DAY if dead else None,
+            ttl=now + allocation.keep_days * _DAY if dead and job.purge is None else None,
+            # The results of a run that was to be purged while it ran go as well.
+            purge=now if dead and job.purge is not None else job.purge,
         )
     if follows == job:
         return Derived(job)

@@ -108,6 +108,12 @@ def decide(word: Word | None, mark: Mark, job: Job | None) -> Decision:
         return _unknown_word(mark, job)
     if word is Word.JOB_STOP:
         return _stop(mark, job)
+    if job is not None and job.purge is not None:
+        return Decision(
+            Action.REASSERT,
+            "FILE_UPLOAD changed nothing: this job is being purged. Upload again when "
+            f"{mark.key} is gone.",
+        )
     if job is not None and job.active:
         return Decision(
             Action.REASSERT,

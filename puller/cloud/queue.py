@@ -39,11 +39,13 @@ class Waiting:
         control: the operator's word on the site.
         stops: ids of allocations that somebody wants stopped.
         pending: ids of allocations that may be claimed now, in their order.
+        purges: ids of allocations whose jobs' directories shall go.
     """
 
     control: SiteControl
     stops: tuple[str, ...]
     pending: tuple[str, ...]
+    purges: tuple[str, ...] = ()
 
 
 class CloudQueue:
@@ -98,12 +100,15 @@ class CloudQueue:
         """
         control = SiteControl(site=self._site)
         stops: list[str] = []
+        purges: list[str] = []
         pending: list[str] = []
         for row in self._queue_rows(wanted + _PAGE):
             queue_key = row["qsk"]
             if table_keys.is_control(queue_key):
                 if row["pk"] == table_keys.control(self._site).pk:
                     control = from_attributes(SiteControl, {"site": self._site, **row})
+            elif table_keys.is_purge(queue_key):
+                purges.append(row["sk"])
             elif table_keys.is_stop(queue_key):
                 stops.append(row["sk"])
             elif (table_keys.deferred_until(queue_key) or 0) > now:
@@ -112,7 +117,7 @@ class CloudQueue:
                 pending.append(row["sk"])
                 if len(pending) >= wanted + _SPARE:
                     break
-        return Waiting(control, tuple(stops), tuple(pending))
+        return Waiting(control, tuple(stops), tuple(pending), tuple(purges))
 
     def _queue_rows(self, page: int) -> Iterator[dict[str, Any]]:
         """The rows of the site's queue, in their order; a further page only if it is asked for."""
@@ -293,6 +298,24 @@ class CloudQueue:
             },
             removes=("qpk", "qsk", *(() if end.reason else ("reason",))),
         )
+
+    def confirm_purge(self, allocation_id: str, now: int) -> bool:
+        """Say that the directories of an allocation's job are gone; False if nobody wants it.
+
+        Condition: a purge is wanted.
+
+        Args:
+            allocation_id: the allocation.
+            now: seconds since the epoch.
+        """
+        old = self._items.update(
+            table_keys.allocation(self._site, allocation_id),
+            sets={"purged_at": now},
+            removes=("qpk", "qsk"),
+            condition="desired = :purge",
+            values={":purge": Desired.PURGE},
+        )
+        return old is None
 
     def _write(
         self,

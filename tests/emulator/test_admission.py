@@ -50,6 +50,7 @@ def _publish(user: UserOfASite, job_id: str) -> None:
         every_transition=False,
         clock=lambda: user.now,
         new_lease=lambda: "lease",
+        purge=lambda _site, _job: None,
         **ports,
     ).publish(user.site, job_id)
 

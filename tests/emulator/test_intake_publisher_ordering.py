@@ -167,6 +167,7 @@ class Ferry:
             every_transition=False,
             clock=lambda: self.now,
             new_lease=lambda: uuid.uuid4().hex,
+            purge=lambda _site, _job: None,
         )
         return lambda: publication.publish(record.site, record.job)
 

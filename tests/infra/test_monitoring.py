@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lambdas import publisher
-from lambdas.ports.retry_queue import RetryQueue
+from lambdas.ports.job_queue import JobQueue
 from tests.infra.synthesized import Synthesized, rendered, synthesized
 
 
@@ -46,7 +46,8 @@ def watched(template: Synthesized, metric: str) -> set[str]:
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
 def test_every_function_has_an_alarm(production: Synthesized, metric: str) -> None:
-    assert watched(production, metric) == {"IntakeFunction", "PublisherFunction"}
+    functions = {name[:-8] for name in production.of_type("AWS::Lambda::Function")}
+    assert watched(production, metric) == functions
 
 
 def test_a_late_stream_has_an_alarm(production: Synthesized) -> None:
@@ -91,7 +92,7 @@ def test_the_alarm_watches_the_metric_that_the_publisher_emits(
     keys = {"pk": {"S": "S#dc1"}, "sk": {"S": "installation"}}
     image = {**keys, "site": {"S": "dc1"}}
     record = {"eventName": "MODIFY", "dynamodb": {"Keys": keys, "NewImage": image}}
-    publisher.follow([record], lambda site, job: None, RetryQueue(None, "unused"))
+    publisher.follow([record], lambda site, job: None, JobQueue(None, "unused"))
 
     emitted = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     (metric,) = emitted["_aws"]["CloudWatchMetrics"]

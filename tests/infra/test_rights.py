@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -83,6 +84,7 @@ def test_publisher_may_do_this_and_nothing_else(production: Synthesized) -> None
             [f"arn:<AWS::Partition>:events:{HERE}:event-bus/default"],
         ),
         "LaterTries": ("Allow", ["sqs:SendMessage"], ["<PublisherRetries.Arn>"]),
+        "Purges": ("Allow", ["sqs:SendMessage"], ["<PurgerQueue.Arn>"]),
         "sqs:GetQueueAttributes": (
             "Allow",
             ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"],
@@ -106,6 +108,50 @@ def test_publisher_may_do_this_and_nothing_else(production: Synthesized) -> None
             ["<PublisherRetries.Arn>"],
         ),
     }
+
+
+def test_purger_may_do_this_and_nothing_else(production: Synthesized) -> None:
+    assert rights(production, "PurgerRole") == {
+        "logs:CreateLogStream": (
+            "Allow",
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            ["<PurgerLogs.Arn>"],
+        ),
+        "PurgedJobs": (
+            "Allow",
+            [
+                "dynamodb:ConditionCheckItem",
+                "dynamodb:DeleteItem",
+                "dynamodb:GetItem",
+                "dynamodb:UpdateItem",
+            ],
+            ["<JobTable.Arn>"],
+        ),
+        "WhatTheyHave": ("Allow", ["s3:ListBucketVersions"], [OBJECTS]),
+        "Deletion": ("Allow", ["s3:DeleteObject", "s3:DeleteObjectVersion"], [f"{OBJECTS}/*"]),
+        "FurtherCalls": ("Allow", ["sqs:SendMessage"], ["<PurgerQueue.Arn>"]),
+        "sqs:ChangeMessageVisibility": (
+            "Allow",
+            [
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:GetQueueUrl",
+                "sqs:ReceiveMessage",
+            ],
+            ["<PurgerQueue.Arn>"],
+        ),
+    }
+
+
+def test_no_function_but_the_purger_may_delete(production: Synthesized) -> None:
+    deleting = {
+        name
+        for name in production.of_type("AWS::IAM::Policy")
+        | production.of_type("AWS::IAM::ManagedPolicy")
+        if "s3:DeleteObject" in json.dumps(production.template["Resources"][name])
+    }
+    assert {re.sub(r"[0-9A-F]{8}$", "", name) for name in deleting} == {"PurgerRoleDefaultPolicy"}
 
 
 def test_the_puller_may_do_this_and_nothing_else(production: Synthesized) -> None:

@@ -76,3 +76,16 @@ def test_an_allocation_lies_in_one_of_the_partitions_that_its_puller_may_touch(
 def test_the_list_goes_by_time_of_submission(one: tuple[int, str], other: tuple[int, str]) -> None:
     if one[0] != other[0]:
         assert (table_keys.listed(*one) < table_keys.listed(*other)) == (one[0] < other[0])
+
+
+@given(seconds, seconds)
+def test_purges_come_behind_stops_and_before_what_waits(stop: int, purge: int) -> None:
+    keys = [
+        table_keys.queue_control(),
+        table_keys.queue_stop(stop),
+        table_keys.queue_purge(purge),
+        table_keys.queue_pending(100, 0),
+    ]
+    assert sorted(keys) == keys
+    assert [table_keys.is_stop(key) for key in keys] == [False, True, False, False]
+    assert [table_keys.is_purge(key) for key in keys] == [False, False, True, False]

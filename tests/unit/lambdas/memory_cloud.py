@@ -81,6 +81,7 @@ class MemoryCloud:
         self.bucket, self.events = MemoryBucket(), MemoryEvents()
         self.now, self.every_transition = NOW, every_transition
         self._leases = 0
+        self.purged: list[tuple[str, str]] = []
 
     @property
     def job(self) -> Job:
@@ -97,6 +98,7 @@ class MemoryCloud:
             every_transition=self.every_transition,
             clock=lambda: self.now,
             new_lease=self._new_lease,
+            purge=lambda site, job_id: self.purged.append((site, job_id)),
             **ports,
         )
 

@@ -9,8 +9,8 @@ import pytest
 
 from lambdas.errors import JobBusy
 from lambdas.ports.event_bus import EventBus
+from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_table import job_item
-from lambdas.ports.retry_queue import RetryQueue
 from lambdas.publisher import follow, retry
 from tests.unit.lambdas.examples import a_job
 
@@ -57,14 +57,14 @@ def _message(job_id: str) -> dict[str, Any]:
 def test_a_job_of_many_records_is_published_once() -> None:
     jobs, sqs = Jobs(), Sqs()
     records = [_changed("a"), _changed("b"), _changed("a")]
-    assert follow(records, jobs.publish, RetryQueue(sqs, "url")) == {"batchItemFailures": []}
+    assert follow(records, jobs.publish, JobQueue(sqs, "url")) == {"batchItemFailures": []}
     assert jobs.published == ["a", "b"]
     assert sqs.sent == []
 
 
 def test_a_job_that_fails_goes_to_the_queue_and_the_others_are_published() -> None:
     jobs, sqs = Jobs(a=RuntimeError("S3 is out of reach")), Sqs()
-    follow([_changed("a"), _changed("b")], jobs.publish, RetryQueue(sqs, "url"))
+    follow([_changed("a"), _changed("b")], jobs.publish, JobQueue(sqs, "url"))
     assert jobs.published == ["b"]
     assert set(sqs.jobs) == {"a"}
     assert sqs.jobs["a"] > 0
@@ -73,7 +73,7 @@ def test_a_job_that_fails_goes_to_the_queue_and_the_others_are_published() -> No
 def test_a_record_that_cannot_be_read_goes_to_the_queue_and_the_others_are_published() -> None:
     jobs, sqs = Jobs(), Sqs()
     poison = {"eventName": "MODIFY", "dynamodb": {"Keys": {"pk": {"S": "A#dc1#0"}}}}
-    follow([poison, _changed("b")], jobs.publish, RetryQueue(sqs, "url"))
+    follow([poison, _changed("b")], jobs.publish, JobQueue(sqs, "url"))
     assert jobs.published == ["b"]
     assert json.loads(sqs.sent[0]["MessageBody"]) == {"unreadable": {"pk": {"S": "A#dc1#0"}}}
 
@@ -81,7 +81,7 @@ def test_a_record_that_cannot_be_read_goes_to_the_queue_and_the_others_are_publi
 def test_a_busy_job_comes_back_when_the_lease_has_run_out() -> None:
     for trigger, record in ((follow, _changed("a")), (retry, _message("a"))):
         jobs, sqs = Jobs(a=JobBusy("busy", seconds=30)), Sqs()
-        assert trigger([record], jobs.publish, RetryQueue(sqs, "url")) == {"batchItemFailures": []}
+        assert trigger([record], jobs.publish, JobQueue(sqs, "url")) == {"batchItemFailures": []}
         assert sqs.jobs == {"a": 31}
 
 
@@ -91,13 +91,13 @@ def test_without_the_queue_the_stream_delivers_the_batch_again() -> None:
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        follow([_changed("a")], Jobs(a=RuntimeError()).publish, RetryQueue(Broken(), "url"))
+        follow([_changed("a")], Jobs(a=RuntimeError()).publish, JobQueue(Broken(), "url"))
 
 
 def test_a_message_that_fails_again_is_handed_back_and_the_others_are_done() -> None:
     jobs = Jobs(a=RuntimeError("still out of reach"))
     messages = [_message("a"), _message("b")]
-    assert retry(messages, jobs.publish, RetryQueue(Sqs(), "url")) == {
+    assert retry(messages, jobs.publish, JobQueue(Sqs(), "url")) == {
         "batchItemFailures": [{"itemIdentifier": "m-a"}]
     }
     assert jobs.published == ["b"]
@@ -106,7 +106,7 @@ def test_a_message_that_fails_again_is_handed_back_and_the_others_are_done() -> 
 @pytest.mark.parametrize("body", ["", "[]", '{"unreadable": {}}', '{"site": "dc1"}'])
 def test_a_message_that_cannot_be_read_ends_in_the_dead_letter_queue(body: str) -> None:
     message = {"messageId": "m", "body": body}
-    assert retry([message], Jobs().publish, RetryQueue(Sqs(), "url")) == {
+    assert retry([message], Jobs().publish, JobQueue(Sqs(), "url")) == {
         "batchItemFailures": [{"itemIdentifier": "m"}]
     }
 
@@ -118,7 +118,7 @@ def test_a_heartbeat_is_counted_by_site_and_publishes_nothing(
     keys = {name: item[name] for name in ("pk", "sk")}
     record = {"eventName": "INSERT", "dynamodb": {"Keys": keys, "NewImage": item}}
     jobs = Jobs()
-    follow([record], jobs.publish, RetryQueue(Sqs(), "url"))
+    follow([record], jobs.publish, JobQueue(Sqs(), "url"))
     metric = json.loads(capsys.readouterr().out)
     assert (metric["site"], metric["Heartbeat"]) == ("dc1", [1.0])
     assert jobs.published == []
@@ -126,7 +126,7 @@ def test_a_heartbeat_is_counted_by_site_and_publishes_nothing(
 
 def test_a_delay_is_no_longer_than_sqs_allows() -> None:
     sqs = Sqs()
-    RetryQueue(sqs, "url").send("dc1", "解析", delay=5000)
+    JobQueue(sqs, "url").send("dc1", "解析", delay=5000)
     assert sqs.jobs == {"解析": 900}
 
 

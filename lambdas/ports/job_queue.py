@@ -1,4 +1,4 @@
-"""The queue of jobs whose publication is tried again; what keeps failing is dead-lettered."""
+"""A queue of jobs that a function has to work on; what keeps failing is dead-lettered."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 _MAX_DELAY = 900
 
 
-class RetryQueue:
-    """The publisher's retry queue."""
+class JobQueue:
+    """A queue whose messages name a job each."""
 
     def __init__(self, client: Any, url: str) -> None:
         """Use the queue.
@@ -21,8 +21,8 @@ class RetryQueue:
         self._client = client
         self._url = url
 
-    def send(self, site: str, job_id: str, *, delay: int) -> None:
-        """Ask for another publication.
+    def send(self, site: str, job_id: str, *, delay: int = 0) -> None:
+        """Ask for work on a job.
 
         Args:
             site: the job's site.

@@ -1,0 +1,125 @@
+"""Which step of a purge comes next, whatever the table says and whoever died before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from job_protocol.allocation import Allocation
+from job_protocol.job import Job
+from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role
+from lambdas.purging import NoSuchJob, Purging
+from tests.unit.lambdas.examples import NOW, a_job, an_allocation
+from tests.unit.lambdas.memory_cloud import MemoryTable
+
+
+@dataclass
+class Recorder:
+    """The table, the bucket and the queue; what was done, in its order."""
+
+    table: MemoryTable
+    done: list[str] = field(default_factory=list)
+    all_deleted: bool = True
+
+    def job(self, site: str, job_id: str) -> Job | None:
+        return self.table.job(site, job_id)
+
+    def allocation(self, site: str, allocation_id: str) -> Allocation | None:
+        return self.table.allocation(site, allocation_id)
+
+    def replace_job(self, read: Job | None, new: Job) -> None:
+        self.table.replace_job(read, new)
+
+    def ask_to_purge(self, job: Job, *, now: int) -> None:
+        self.done.append("ask the site")
+
+    def forget(self, job: Job) -> None:
+        self.done.append("forget")
+
+    def send(self, site: str, job_id: str, *, delay: int = 0) -> None:
+        self.done.append(f"again in {delay} s")
+
+    def delete_job(self, job_id: str, *, before: int, until: float) -> bool:
+        self.done.append(f"delete objects up to {before - NOW}")
+        return self.all_deleted
+
+    def delete_own(self, keys: tuple[str, ...]) -> None:
+        self.done.append(f"delete {len(keys)} of jobferry's own")
+
+
+def world(job: Job, *allocations: Allocation) -> tuple[Purging, Recorder]:
+    recorder: Any = Recorder(MemoryTable({job.id: job}, {a.id: a for a in allocations}))
+    purging = Purging(
+        table=recorder, remover_of=lambda _bucket: recorder, queue=recorder, clock=lambda: NOW
+    )
+    return purging, recorder
+
+
+def dead(**more: Any) -> Job:
+    return replace(a_job(), status=JobStatus.DEAD, outcome=Outcome.COMPLETE, purge=NOW, **more)
+
+
+def ended(**more: Any) -> Allocation:
+    return replace(an_allocation(), client_status=ClientStatus.COMPLETE, **more)
+
+
+def steps(job: Job, *allocations: Allocation, all_deleted: bool = True) -> list[str]:
+    purging, recorder = world(job, *allocations)
+    recorder.all_deleted = all_deleted
+    purging.advance("dc1", job.id, until=NOW + 60)
+    return recorder.done
+
+
+DELETED = ["delete objects up to 0", "delete 2 of jobferry's own"]
+
+
+def test_objects_go_first_then_the_site_is_asked() -> None:
+    assert steps(dead(), ended()) == [*DELETED, "ask the site"]
+
+
+def test_what_does_not_fit_into_one_call_goes_on_in_the_next() -> None:
+    assert steps(dead(), ended(), all_deleted=False) == [DELETED[0], "again in 0 s"]
+
+
+def test_nothing_happens_while_the_site_has_not_answered() -> None:
+    assert steps(dead(), ended(desired=Desired.PURGE)) == []
+
+
+def test_the_job_is_forgotten_when_its_directories_are_gone() -> None:
+    gone = ended(desired=Desired.PURGE, purged_at=NOW)
+    assert steps(dead(), gone) == [*DELETED, "forget"]
+
+
+def test_a_job_without_an_allocation_has_nothing_on_the_site() -> None:
+    assert steps(dead(current=None)) == [DELETED[0], "forget"]
+
+
+@pytest.mark.parametrize("busy", [{"unpublished": True}, {"lease": "x", "lease_until": NOW + 1}])
+def test_a_publisher_at_work_is_waited_for(busy: dict[str, Any]) -> None:
+    gone = ended(desired=Desired.PURGE, purged_at=NOW)
+    assert steps(dead(**busy), gone) == ["again in 10 s"]
+
+
+def test_a_job_that_runs_or_was_never_to_be_purged_is_left_alone() -> None:
+    running = replace(a_job(), status=JobStatus.RUNNING, purge=NOW)
+    assert steps(running, an_allocation()) == []
+    assert steps(dead(), replace(ended(), id="another")) != []
+    assert steps(replace(dead(), purge=None), ended()) == []
+
+
+def test_asking_twice_is_asking_once() -> None:
+    job = replace(dead(), purge=None, ttl=NOW)
+    purging, recorder = world(job, ended())
+    first = purging.ask("dc1", job.id)
+    assert (first.purge, first.ttl, first.unpublished, first.rev) == (NOW, None, True, job.rev + 1)
+    assert purging.ask("dc1", job.id) == first
+    assert recorder.table.writes == 1
+
+
+@pytest.mark.parametrize("role", [Role.FOLDER, Role.TEMPLATE, Role.REJECTED])
+def test_only_a_job_of_its_own_prefix_can_be_purged(role: Role) -> None:
+    purging, _ = world(replace(dead(), role=role))
+    with pytest.raises(NoSuchJob, match="has no job 'job0001'"):
+        purging.ask("dc1", "job0001")
