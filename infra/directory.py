@@ -6,9 +6,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from infra.distribution import Distribution
 from infra.names import BucketName, parameter
 from infra.puller_access import PullerAccess
 from infra.settings import Settings, SiteSettings
+from job_protocol import object_keys
 
 
 class Directory(Construct):
@@ -30,6 +32,20 @@ class Directory(Construct):
         self._parameter("Table", parameter(settings, "table"), table_name)
         self._parameter("Region", parameter(settings, "region"), cdk.Aws.REGION)
         self._output("TableName", table_name, "The job table")
+
+    def add_puller_file(self, distribution: Distribution) -> None:
+        """Publish where the puller's file lies in every bucket, and what it must be."""
+        self._output("PullerFileKey", object_keys.PULLER_FILE, "The puller, in every bucket")
+        self._output(
+            "PullerFileSha256",
+            distribution.sha256,
+            "For `jobferry-puller install --sha256`: take it from here, never from the bucket",
+        )
+        self._output(
+            "DistributorFunction",
+            distribution.function.function.function_name,
+            "Copies the puller's file into the buckets after each deployment",
+        )
 
     def add_site(self, site: SiteSettings, bucket: BucketName, access: PullerAccess) -> None:
         """Publish a site: its settings by site and by bucket, and what its puller needs."""

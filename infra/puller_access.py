@@ -9,9 +9,10 @@ from infra.acknowledgements import acknowledge_wildcards
 from infra.job_table import JobTable
 from infra.names import MANIFEST_OBJECTS, BucketName
 from infra.settings import SiteSettings
-from job_protocol import table_keys
+from job_protocol import object_keys, table_keys
 
 STATUS_OBJECTS = ("aws-job-stat.*", "*/aws-job-stat.*")
+_NOT_THE_PULLERS = (*STATUS_OBJECTS, MANIFEST_OBJECTS, object_keys.PULLER_FILE)
 
 
 class PullerAccess(Construct):
@@ -67,7 +68,7 @@ class PullerAccess(Construct):
                     sid="NotWhatTheControlPlaneWrites",
                     effect=iam.Effect.DENY,
                     actions=["s3:PutObject"],
-                    resources=[bucket.objects(key) for key in (*STATUS_OBJECTS, MANIFEST_OBJECTS)],
+                    resources=[bucket.objects(key) for key in _NOT_THE_PULLERS],
                 ),
                 iam.PolicyStatement(
                     sid="OwnAllocationsAndHeartbeat",

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra import lambda_code
 from infra.directory import Directory
+from infra.distribution import Distribution
 from infra.function import FunctionBasis
 from infra.intake import Intake
 from infra.job_table import JobTable
@@ -67,12 +68,21 @@ class JobferryStack(cdk.Stack):
             lambda_platform=settings.lambda_platform,
             purges=self.purger.queue,
         )
+        self.distribution = Distribution(
+            self,
+            "Distribution",
+            basis=basis,
+            checkout=checkout,
+            buckets=list(buckets.values()),
+        )
         directory = Directory(self, "Directory", settings=settings, table_name=table.table_name)
+        directory.add_puller_file(self.distribution)
         monitoring = Monitoring(self, "Monitoring", alarm_email=settings.alarm_email)
         functions = {
             "intake": self.intake.function.function,
             "publisher": self.publisher.function.function,
             "purger": self.purger.function.function,
+            "distributor": self.distribution.function.function,
         }
         monitoring.watch_functions(functions)
         monitoring.watch_stream(functions["publisher"])
@@ -82,6 +92,7 @@ class JobferryStack(cdk.Stack):
                 "PublisherStreamDeadLetters": self.publisher.stream_dead_letters,
                 "PublisherRetryDeadLetters": self.publisher.retry_dead_letters,
                 "PurgerDeadLetters": self.purger.dead_letters,
+                "DistributionDeadLetters": self.distribution.dead_letters,
             }
         )
         for site, name in buckets.items():

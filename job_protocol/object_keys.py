@@ -31,6 +31,9 @@ _NAMELESS = re.compile(r"\.?/+")
 
 RESERVED_PREFIX = "aws-job-"
 OWN_PREFIX = "_jobferry/"
+PULLER_FILE = f"{OWN_PREFIX}puller/jobferry-puller"
+"""The puller's single file, as the last deployment built it."""
+
 SITE_CONTROL_DIR = ".jobferry"
 """On the site only: the puller's own folder inside the jobs directory."""
 

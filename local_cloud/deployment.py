@@ -63,7 +63,28 @@ def deploy(emulator: Emulator, assembly: Assembly) -> Deployment:
     status = stack["StackStatus"]
     if not status.endswith("COMPLETE") or "ROLLBACK" in status:
         raise DeploymentFailed(_failure(cloudformation, stack, emulator.log_file))
-    return _deployment(emulator, stack)
+    deployment = _deployment(emulator, stack)
+    _say_that_it_has_changed(emulator, deployment, stack)
+    return deployment
+
+
+def _say_that_it_has_changed(
+    emulator: Emulator, deployment: Deployment, stack: Mapping[str, Any]
+) -> None:
+    """Call the distributor as EventBridge does in AWS: the emulator has no events of stacks."""
+    event = {
+        "source": "aws.cloudformation",
+        "detail-type": "CloudFormation Stack Status Change",
+        "detail": {
+            "stack-id": stack["StackId"],
+            "status-details": {"status": stack["StackStatus"]},
+        },
+    }
+    answer = emulator.client("lambda").invoke(
+        FunctionName=deployment.outputs["DistributorFunction"], Payload=json.dumps(event)
+    )
+    if "FunctionError" in answer:
+        raise DeploymentFailed(f"the distributor failed: {answer['Payload'].read().decode()[:500]}")
 
 
 def undeploy(emulator: Emulator, deployment: Deployment) -> None:

@@ -49,6 +49,9 @@ def test_the_outputs_name_the_table_and_what_each_site_needs(template: Synthesiz
     of_site = ("Bucket", "PullerPolicyArn", "PullerRoleArn", "PullerSettings")
     assert set(outputs) == {
         "TableName",
+        "PullerFileKey",
+        "PullerFileSha256",
+        "DistributorFunction",
         *(f"{name}{site}" for name in of_site for site in ("Dc1", "SiteX2")),
     }
     assert outputs["TableName"] == "<JobTable>"

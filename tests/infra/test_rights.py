@@ -144,6 +144,24 @@ def test_purger_may_do_this_and_nothing_else(production: Synthesized) -> None:
     }
 
 
+def test_distributor_may_do_this_and_nothing_else(production: Synthesized) -> None:
+    copies = f"{OBJECTS}/_jobferry/puller/jobferry-puller"
+    found = rights(production, "DistributionDistributorRole")
+    source = found.pop("Source")
+    assert source[:2] == ("Allow", ["s3:GetObject"])
+    assert re.fullmatch(r"arn:.*:s3:::.*cdk-[^*]*/[0-9a-f]{64}[^*]*", source[2][0])
+    assert found == {
+        "logs:CreateLogStream": (
+            "Allow",
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            ["<DistributionDistributorLogs.Arn>"],
+        ),
+        "WhatIsThere": ("Allow", ["s3:ListBucket"], [OBJECTS]),
+        "Copies": ("Allow", ["s3:GetObject", "s3:PutObject"], [copies]),
+        "sqs:SendMessage": ("Allow", ["sqs:SendMessage"], ["<DistributionDeadLetters.Arn>"]),
+    }
+
+
 def test_no_function_but_the_purger_may_delete(production: Synthesized) -> None:
     deleting = {
         name
@@ -165,6 +183,7 @@ def test_the_puller_may_do_this_and_nothing_else(production: Synthesized) -> Non
             [
                 f"{OBJECTS}/*/aws-job-stat.*",
                 f"{OBJECTS}/_jobferry/manifests/*",
+                f"{OBJECTS}/_jobferry/puller/jobferry-puller",
                 f"{OBJECTS}/aws-job-stat.*",
             ],
         ),

@@ -30,7 +30,7 @@ _ENDPOINTS = f"{LIBRARY}botocore/data/endpoints.json"
 _ENDPOINTS_OF = {*_SERVICES, "oidc", "portal.sso"}
 """By the prefixes of their host names, which the single sign-on's differ in."""
 
-_PACKAGES = ("job_protocol", "puller")
+PACKAGES = ("job_protocol", "puller")
 _NOT_IN_A_DISTRIBUTION = {"INSTALLER", "RECORD", "REQUESTED", "direct_url.json"}
 """What pip notes about an installation."""
 
@@ -54,7 +54,7 @@ def build(libraries: Path, checkout: Path = CHECKOUT) -> bytes:
         "unpacking.py": (here / "unpacking.py").read_bytes(),
         f"{LIBRARY}LICENSE": (checkout / "LICENSE").read_bytes(),
     }
-    for package in _PACKAGES:
+    for package in PACKAGES:
         for path in _files(checkout / package):
             members[f"{LIBRARY}{path.relative_to(checkout).as_posix()}"] = path.read_bytes()
     for path in _files(libraries):
