@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from job_protocol.site_records import Heartbeat
 from puller import __version__
-from puller.cloud.queue import Waiting
+from puller.cloud.waiting import Waiting
 from puller.errors import (
     CloudRefused,
     CloudUnreachable,

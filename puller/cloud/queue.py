@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from job_protocol import dynamodb_json, table_keys
@@ -14,38 +13,18 @@ from job_protocol.items import (
     known_version,
     to_attributes,
 )
-from job_protocol.site_records import Heartbeat, SiteControl
+from job_protocol.site_records import Heartbeat
 from job_protocol.states import ClientStatus, Desired
 from puller.cloud.conditional_items import ConditionalItems
 from puller.cloud.errors import typed_errors
 from puller.cloud.foreign_claims import ForeignClaims
+from puller.cloud.waiting import Waiting, read_waiting
 from puller.cloud.written import Written, why_not
 from puller.errors import HeldElsewhere
 from puller.journal import End
 
-_PAGE = 25
-_SPARE = 10
-"""Further allocations that `waiting` names: the index may still show some that are taken."""
-
 _DAY = 24 * 3600
 _TERMINAL = sorted(status for status in ClientStatus if status.terminal)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """What a site's queue holds.
-
-    Attributes:
-        control: the operator's word on the site.
-        stops: ids of allocations that somebody wants stopped.
-        pending: ids of allocations that may be claimed now, in their order.
-        purges: ids of allocations whose jobs' directories shall go.
-    """
-
-    control: SiteControl
-    stops: tuple[str, ...]
-    pending: tuple[str, ...]
-    purges: tuple[str, ...] = ()
 
 
 class CloudQueue:
@@ -92,52 +71,8 @@ class CloudQueue:
             )
 
     def waiting(self, now: int, wanted: int) -> Waiting:
-        """What needs this site: one query, unless its beginning holds little that can be claimed.
-
-        Args:
-            now: seconds since the epoch.
-            wanted: how many allocations could be claimed.
-        """
-        control = SiteControl(site=self._site)
-        stops: list[str] = []
-        purges: list[str] = []
-        pending: list[str] = []
-        for row in self._queue_rows(wanted + _PAGE):
-            queue_key = row["qsk"]
-            if table_keys.is_control(queue_key):
-                if row["pk"] == table_keys.control(self._site).pk:
-                    control = from_attributes(SiteControl, {"site": self._site, **row})
-            elif table_keys.is_purge(queue_key):
-                purges.append(row["sk"])
-            elif table_keys.is_stop(queue_key):
-                stops.append(row["sk"])
-            elif (table_keys.deferred_until(queue_key) or 0) > now:
-                break
-            else:
-                pending.append(row["sk"])
-                if len(pending) >= wanted + _SPARE:
-                    break
-        return Waiting(control, tuple(stops), tuple(pending), tuple(purges))
-
-    def _queue_rows(self, page: int) -> Iterator[dict[str, Any]]:
-        """The rows of the site's queue, in their order; a further page only if it is asked for."""
-        start: dict[str, Any] = {}
-        while True:
-            with typed_errors(f"ask the queue of table {self._table}"):
-                answer = self._client.query(
-                    TableName=self._table,
-                    IndexName=table_keys.QUEUE_INDEX,
-                    KeyConditionExpression="qpk = :qpk",
-                    ExpressionAttributeValues={
-                        ":qpk": {"S": table_keys.queue_partition(self._site)}
-                    },
-                    Limit=page,
-                    **start,
-                )
-            yield from map(dynamodb_json.decode, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        """What needs this site; see `read_waiting`."""
+        return read_waiting(self._client, self._table, self._site, now, wanted)
 
     def read(self, allocation_id: str) -> Allocation | None:
         """An allocation of this site, read consistently."""

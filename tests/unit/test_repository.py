@@ -79,7 +79,9 @@ def test_every_locked_package_has_a_hash(lock: Path) -> None:
 
 @pytest.mark.parametrize("source", sorted(REQUIREMENTS.glob("*.in")), ids=lambda path: path.name)
 def test_every_required_package_is_locked_at_its_version(source: Path) -> None:
-    required = set(re.findall(r"^([\w.-]+)(?:\[.*\])?(==\S+)", source.read_text(), re.MULTILINE))
+    required = set(
+        re.findall(r"^([\w.-]+)(?:\[.*\])?(==[^\s;]+)", source.read_text(), re.MULTILINE)
+    )
     lock = source.with_suffix(".txt").read_text()
     assert required
     assert [name + pin for name, pin in required if f"{name}{pin} " not in lock] == []
