@@ -11,13 +11,10 @@ each use compares size and time of modification with the facts, and fetches agai
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
 import os
-import shutil
-import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,11 +22,12 @@ from pathlib import Path
 
 from job_protocol.object_keys import SITE_CONTROL_DIR
 from puller.bucket import Bucket, Fetched
-from puller.confined_tree import ConfinedTree, folder_of, name_of
+from puller.confined_tree import ConfinedTree
 from puller.errors import StagingError, UnsafePath
 from puller.eviction import Kept, to_evict
 from puller.fetching import Source, fetch_file, mode_of
 from puller.file_record import FileState
+from puller.linking import file_as_recorded, link_or_copy, remove_file
 from puller.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -41,11 +39,6 @@ _FACTS = "facts.json"
 _SWEPT = "swept"
 _FACTS_LIMIT = 64 * 1024
 _DAY = 24 * 3600.0
-_BLOCK = 1024 * 1024
-_NO_LINK = frozenset(
-    {errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EPERM, errno.EXDEV}
-)
-"""A file system that has no hard links, or no more for this file (link(2))."""
 
 
 def entry_name(bucket: str, source: Source) -> str:
@@ -138,11 +131,11 @@ class SharedCache:
         if facts is None or facts.size != source.size:
             return None
         try:
-            self._link_or_copy(name, control, part)
+            link_or_copy(self.tree, f"{name}/{_CONTENT}", control, part)
         except FileNotFoundError:
             return None
         with suppress(OSError, UnsafePath):
-            if (state := _as_recorded(control, part, facts)) is not None:
+            if (state := file_as_recorded(control, part, facts)) is not None:
                 self._note_use(name)
                 return state
         _LOG.warning(
@@ -151,7 +144,7 @@ class SharedCache:
             source.key,
             self.tree.path / name,
         )
-        _remove(control, part)
+        remove_file(control, part)
         return None
 
     def _facts(self, name: str) -> FileState | None:
@@ -160,34 +153,6 @@ class SharedCache:
             return FileState(int(facts["size"]), int(facts["mtime_ns"]), int(facts["mode"]))
         except (OSError, UnsafePath, ValueError, TypeError, KeyError):
             return None
-
-    def _link_or_copy(self, name: str, control: ConfinedTree, part: str) -> None:
-        try:
-            with self.tree.folder(name) as here, control.folder(folder_of(part)) as there:
-                os.link(
-                    _CONTENT,
-                    name_of(part),
-                    src_dir_fd=here,
-                    dst_dir_fd=there,
-                    follow_symlinks=False,
-                )
-        except OSError as error:
-            if error.errno not in _NO_LINK:
-                raise
-            self._copy(name, control, part)
-
-    def _copy(self, name: str, control: ConfinedTree, part: str) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with (
-            os.fdopen(self.tree.open_file(f"{name}/{_CONTENT}"), "rb") as original,
-            os.fdopen(control.open_file(part, flags), "wb") as copy,
-        ):
-            status = os.fstat(original.fileno())
-            shutil.copyfileobj(original, copy, _BLOCK)
-            copy.flush()
-            os.fchmod(copy.fileno(), stat.S_IMODE(status.st_mode))
-            os.fsync(copy.fileno())
-            os.utime(copy.fileno(), ns=(status.st_mtime_ns, status.st_mtime_ns))
 
     def _note_use(self, name: str) -> None:
         now = self._clock()
@@ -293,26 +258,3 @@ def cache_of(settings: Settings, clock: Callable[[], float]) -> SharedCache:
 
 def _read_only(fetched: Fetched, start: bytes, umask: int) -> int:
     return mode_of("", fetched, start, umask) & ~0o222
-
-
-def _as_recorded(control: ConfinedTree, part: str, facts: FileState) -> FileState | None:
-    """The state of a file that was just linked; None if its content was changed.
-
-    Opening it asks an NFS server anew (nfs(5)). A mode that a job changed (`chmod -R`) is set
-    right: whoever has written into it since has changed its time.
-    """
-    descriptor = control.open_file(part)
-    try:
-        state = FileState.of(os.fstat(descriptor))
-        if not state.same_content(facts):
-            return None
-        if state.mode != facts.mode:
-            os.fchmod(descriptor, facts.mode)
-        return FileState.of(os.fstat(descriptor))
-    finally:
-        os.close(descriptor)
-
-
-def _remove(control: ConfinedTree, part: str) -> None:
-    with suppress(FileNotFoundError), control.folder(folder_of(part)) as folder:
-        os.unlink(name_of(part), dir_fd=folder)

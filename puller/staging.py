@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,6 +27,7 @@ from puller.errors import StagingError, UnsafePath
 from puller.fetching import Source, fetch_file, mode_of
 from puller.file_record import NO_STATE, FileRecord, FileState
 from puller.job_directory import JobDirectory
+from puller.linking import remove_file
 from puller.parallel import in_parallel
 from puller.shared_cache import SharedCache
 
@@ -165,7 +165,7 @@ def _fetch(
             state = cache.provide(source, bucket, control, part)
         with directory.tree.folder(folder_of(entry.path), create=True):
             control.rename(part, directory.tree, entry.path)
-        _remove_twin(control, part)
+        remove_file(control, part)  # a rename onto a link to the same file leaves it (rename(2))
     except VersionGone as error:
         raise StagingError(
             f"job {directory.job_id!r}: the input {entry.path!r}{_origin(entry)} was deleted, "
@@ -180,13 +180,6 @@ def _fetch(
 
 def _origin(entry: Entry) -> str:
     return "" if entry.key is None else f" (shared, {entry.key!r})"
-
-
-def _remove_twin(control: ConfinedTree, part: str) -> None:
-    """Remove what a rename onto a link to the same file leaves behind (rename(2))."""
-    above, _, name = part.rpartition("/")
-    with suppress(FileNotFoundError), control.folder(above) as folder:
-        os.unlink(name, dir_fd=folder)
 
 
 def _staging_error(
