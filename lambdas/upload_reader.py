@@ -56,7 +56,7 @@ def read_upload(bucket: SiteBucket, site: Site, job_id: str, mark: Mark, job: Jo
         job: the job's item, if there is one.
     """
     limits = site.limits
-    most = limits.files * _VERSIONS_PER_FILE + 1000
+    most = _most_versions(limits)
     versions = bucket.versions(job_id, most)
     if len(versions) > most:
         return Upload(Manifest(()), JobSettings(), (_too_many(job_id, most, limits),))
@@ -89,7 +89,7 @@ def _read_shared(
 ) -> tuple[list[Entry], list[Problem]]:
     """The versions of what comes from elsewhere in the bucket, as they are now."""
     requests, problems = requests_of(job_id, settings.inputs)
-    most = site.limits.files * _VERSIONS_PER_FILE + 1000
+    most = _most_versions(site.limits)
     entries: list[Entry] = []
     objects = bucket.find_all(
         (r.shared.source, r.shared.version) for r in requests if not r.is_folder
@@ -109,6 +109,10 @@ def _read_shared(
         entries += brought
         problems += wrong
     return entries, problems
+
+
+def _most_versions(limits: Limits) -> int:
+    return limits.files * _VERSIONS_PER_FILE + 1000
 
 
 def _rerun_since(job_id: str, job: Job | None, versions: list[ObjectVersion]) -> int | None:
