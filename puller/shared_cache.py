@@ -170,32 +170,38 @@ class SharedCache:
         if not 0 <= self._clock() - swept < _DAY:
             self.sweep()
 
+    def make_room(self) -> None:
+        """Evict all that no job directory has: the disk is full."""
+        self._evict(most_bytes=0)
+
     def sweep(self, incoming: int = 0) -> None:
         """Evict what is too old or too much. What cannot be removed is left for the next time.
 
         Args:
             incoming: bytes that are about to be added.
         """
+        self._evict(most_bytes=self._most_bytes, incoming=incoming)
         now = self._clock()
+        with suppress(OSError, UnsafePath), self.tree.folder(create=True) as folder:
+            self.tree.write(_SWEPT, b"")
+            os.utime(_SWEPT, (now, now), dir_fd=folder, follow_symlinks=False)
+
+    def _evict(self, *, most_bytes: int, incoming: int = 0) -> None:
         try:
-            with self.tree.folder(create=True):
-                self.tree.write(_SWEPT, b"")
-            with self.tree.folder() as folder:
-                os.utime(_SWEPT, (now, now), dir_fd=folder, follow_symlinks=False)
-            gone = to_evict(
-                self.kept(),
-                now=now,
-                keep_seconds=self._keep_seconds,
-                most_bytes=self._most_bytes,
-                incoming=incoming,
-            )
+            kept = self.kept()
         except (OSError, UnsafePath) as error:
             _LOG.warning("the cache %s cannot be looked at: %s", self.tree.path, error)
             return
-        for file in gone:
+        for file in to_evict(
+            kept,
+            now=self._clock(),
+            keep_seconds=self._keep_seconds,
+            most_bytes=most_bytes,
+            incoming=incoming,
+        ):
             with self._unless_in_use(file.name) as free:
-                if free:
-                    self.discard(file.name)
+                if free and self.discard(file.name):
+                    _LOG.info("evicted %s (%d bytes) from the cache", file.name, file.size)
 
     @contextmanager
     def _unless_in_use(self, name: str) -> Iterator[bool]:

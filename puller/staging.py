@@ -174,6 +174,8 @@ def _fetch(
             final=True,
         ) from error
     except (OSError, UnsafePath) as error:
+        if cache is not None and isinstance(error, OSError) and error.errno in _FULL:
+            cache.make_room()
         raise _staging_error(directory, entry, error) from error
     return entry.path, state
 

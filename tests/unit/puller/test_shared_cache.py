@@ -324,6 +324,25 @@ def test_a_full_disk_leaves_no_half_file(site: ASite, monkeypatch: pytest.Monkey
     assert site.file(1).read_bytes() == CONTENT
 
 
+def test_on_a_full_disk_what_no_job_has_makes_room(site: ASite) -> None:
+    site.bucket.store("shared/held", b"held")
+    site.stage(1)
+    site.stage(2, (site.entry("held", "shared/held"),))
+    site.file(1).unlink()
+    own = Entry("own.dat", site.bucket.store("job3/own.dat", b"own"), 3)
+
+    def full_until_there_is_room(key: str) -> None:
+        if key == "job3/own.dat" and site.content.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    site.bucket.before_fetch = full_until_there_is_room
+    with pytest.raises(StagingError, match="the disk is full"):
+        site.stage(3, (own,))
+    site.stage(3, (own,))
+    assert site.file(3, "own.dat").read_bytes() == b"own"
+    assert [file.size for file in site.cache.kept()] == [4], "a job directory has the other"
+
+
 @pytest.mark.parametrize("code", [errno.EXDEV, errno.EMLINK, errno.EPERM])
 def test_where_there_are_no_hard_links_it_is_copied(
     site: ASite, monkeypatch: pytest.MonkeyPatch, code: int
