@@ -46,8 +46,12 @@ class SharedUpload:
         """The files that are not as they were before the prefix was named after their content."""
         found: list[Path] = []
         for file in self.files:
-            status = file.source.stat()
-            if (status.st_size, status.st_mtime_ns) != (file.size, file.mtime_ns):
+            try:
+                status = file.source.stat()
+                same = (status.st_size, status.st_mtime_ns) == (file.size, file.mtime_ns)
+            except OSError:
+                same = False
+            if not same:
                 found.append(file.source)
         return found
 

@@ -310,7 +310,7 @@ def test_what_was_fetched_before_a_crash_is_not_fetched_again(site: ASite, dying
     assert site.bucket.fetched == [KEY]
 
 
-def test_a_full_disk_leaves_no_half_file(site: ASite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_half_file(site: ASite) -> None:
     def full(_key: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
