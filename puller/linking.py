@@ -34,12 +34,21 @@ def link_or_copy(tree: ConfinedTree, path: str, target: ConfinedTree, target_pat
                 dst_dir_fd=there,
                 follow_symlinks=False,
             )
+        except FileExistsError:
+            # An NFS client that repeats a request whose answer was lost is told so (nfs(5)).
+            if not os.path.samestat(_status(here, path), _status(there, target_path)):
+                raise
+            return
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
         else:
             return
     _copy(tree, path, target, target_path)
+
+
+def _status(folder: int, path: str) -> os.stat_result:
+    return os.stat(name_of(path), dir_fd=folder, follow_symlinks=False)
 
 
 def _copy(tree: ConfinedTree, path: str, target: ConfinedTree, target_path: str) -> None:

@@ -24,7 +24,7 @@ _INPUTS = json.dumps({"inputs": [{"from": KEY, "to": "mesh/"}]})
 def gets(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The keys of all objects that this process reads."""
     made: list[str] = []
-    original = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
+    original: Any = vars(botocore.client.BaseClient)["_make_api_call"]
 
     def counted(self: Any, operation: str, arguments: Any) -> Any:
         if operation == "GetObject":

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -359,6 +360,39 @@ def test_where_there_are_no_hard_links_it_is_copied(
     assert site.results(1) == []
 
 
+def test_a_link_whose_answer_was_lost_is_a_link(
+    site: ASite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.link
+
+    def made_twice(*arguments: Any, **options: Any) -> None:
+        real(*arguments, **options)
+        real(*arguments, **options)
+
+    monkeypatch.setattr(os, "link", made_twice)
+    site.stage(1)
+    assert site.file(1).samefile(site.content)
+
+
+def test_two_pullers_that_overlap_spoil_nothing_for_each_other(site: ASite) -> None:
+    both_here = threading.Barrier(2)
+
+    def pass_of(number: int) -> None:
+        cache = site.another_process()
+        both_here.wait()
+        for _ in range(5):
+            with suppress(StagingError):  # the next pass tries again
+                site.stage(number, cache=cache)
+                return
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(pass_of, (1, 2)))
+    site.stage(3)
+    for number in (1, 2, 3):
+        assert site.file(number).read_bytes() == CONTENT
+    assert site.content.read_bytes() == CONTENT
+
+
 def test_a_version_that_is_gone_is_final_and_names_the_key(site: ASite) -> None:
     with pytest.raises(StagingError, match=KEY) as caught:
         site.stage(1, (Entry(PATH, "gone", 1, KEY),))
@@ -403,10 +437,10 @@ def test_what_is_being_placed_is_not_evicted(tmp_path: Path) -> None:
     site = ASite(tmp_path / "aws-job", most_bytes=0, keep_days=0)
     real = os.link
 
-    def swept_before(*arguments: object, **options: object) -> object:
+    def swept_before(*arguments: Any, **options: Any) -> None:
         site.now += DAY
         site.cache.sweep()
-        return real(*arguments, **options)  # type: ignore[arg-type]
+        real(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "link", swept_before)
