@@ -63,9 +63,10 @@ class SiteBucket:
             found.extend(_version(row, deleted=True) for row in page.get("DeleteMarkers", []))
             if len(found) > limit:
                 break
-        # S3 lists versions and delete markers apart; LastModified has whole seconds, so that
-        # within one second IsLatest decides and a stable sort keeps S3's own order.
-        return [v for v, _ in sorted(found, key=lambda pair: (-pair[0].modified, not pair[1]))]
+        # S3 lists versions and delete markers apart. IsLatest goes before LastModified, which has
+        # whole seconds and is, of a multipart upload, the time at which it was begun; a stable
+        # sort keeps S3's own order within a second.
+        return [v for v, _ in sorted(found, key=lambda pair: (not pair[1], -pair[0].modified))]
 
     def find_all(
         self, wanted: Iterable[tuple[str, str | None]]
