@@ -7,7 +7,7 @@ never becomes a scheduler's flag.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,25 @@ class Resources:
     gpus: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedInput:
+    """An object elsewhere in the site's bucket that a job uses as an input (`from`, `to`).
+
+    Attributes:
+        source: its key; one that ends in `/` is a folder and means everything below it.
+        to: where it goes in the job directory: a path, or a folder if it ends in `/`.
+        version: the S3 version id; None is the newest at the time of admission.
+    """
+
+    source: str
+    to: str
+    version: str | None = None
+
+
+def _shared_inputs(rows: Iterable[Mapping[str, Any]]) -> tuple[SharedInput, ...]:
+    return tuple(from_attributes(SharedInput, row) for row in rows)
+
+
 def _resources(attributes: Mapping[str, Any]) -> Resources:
     return from_attributes(Resources, attributes)
 
@@ -74,6 +93,8 @@ class JobSettings:
         results: patterns of what is pushed (see `path_patterns`); empty means everything.
         exclude: patterns of what is not pushed.
         reuse: patterns of earlier results that are inputs of a re-run.
+        inputs: objects from elsewhere in the bucket. An admitted allocation has none: its manifest
+            says which versions they were.
     """
 
     name: str | None = None
@@ -86,3 +107,4 @@ class JobSettings:
     results: tuple[str, ...] = decoded_by(tuple, default=())
     exclude: tuple[str, ...] = decoded_by(tuple, default=())
     reuse: tuple[str, ...] = decoded_by(tuple, default=())
+    inputs: tuple[SharedInput, ...] = decoded_by(_shared_inputs, default=())

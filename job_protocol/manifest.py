@@ -10,6 +10,8 @@ import json
 import zlib
 from dataclasses import dataclass
 
+from job_protocol.object_keys import input_key
+
 INLINE_LIMIT = 1400
 """Bytes up to which the packed manifest lies in the item: with it, the item has two write units."""
 
@@ -28,11 +30,18 @@ class Entry:
         path: relative to the job directory; one that ends in `/` is an empty folder.
         version: the S3 version id that was validated.
         size: bytes.
+        key: the object, where it does not lie under the job's own prefix (a shared input); None
+            means the key of `path` under that prefix.
     """
 
     path: str
     version: str
     size: int
+    key: str | None = None
+
+    def key_for(self, job_id: str) -> str:
+        """The key of the object, for an input of this job."""
+        return input_key(job_id, self.path) if self.key is None else self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,10 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """The form in which a large manifest lies in the bucket."""
-        rows = [[entry.path, entry.version, entry.size] for entry in self.entries]
+        rows = [
+            [entry.path, entry.version, entry.size, *([] if entry.key is None else [entry.key])]
+            for entry in self.entries
+        ]
         return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
 
     def pack(self) -> bytes:
@@ -91,4 +103,6 @@ def _entry(row: object) -> Entry:
     match row:
         case [str(path), str(version), int(size)] if size >= 0:
             return Entry(path, version, size)
+        case [str(path), str(version), int(size), str(key)] if size >= 0 and key:
+            return Entry(path, version, size, key)
     raise ValueError(f"no path, version and size: {str(row)[:100]}")

@@ -228,6 +228,42 @@ def may_be_pushed(path: str) -> bool:
     return not is_protocol_name(path) or path in PUSHED_PROTOCOL_NAMES
 
 
+def shared_key_problem(job_id: str, key: str) -> tuple[str, str] | None:
+    """Why a user's job cannot have this key as a shared input, and the remedy; None if it can.
+
+    Args:
+        job_id: the job that wants it.
+        key: the object, or a folder if it ends in `/`.
+    """
+    segments = key.removesuffix("/").split("/")
+    if (unsafe := next((u for s in segments if (u := _unsafe_segment(s))), None)) is not None:
+        return f"the key {key!r} {unsafe[0]}", unsafe[1]
+    if len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
+        return f"the key is longer than {MAX_KEY_BYTES} bytes", "shorten it"
+    if f"{key}/".startswith(OWN_PREFIX):
+        return f"{key!r} lies in jobferry's own folder", "name an object of yours"
+    if f"{key}/".startswith(input_key(job_id, "")):
+        return f"{key!r} lies under the job's own prefix", (
+            "leave it out: what lies there is an input already"
+        )
+    if input_key(job_id, "").startswith(key) and key.endswith("/"):
+        return f"the folder {key!r} contains the job itself", "name a folder beside the job"
+    if any(segment.startswith(STATUS_STEM) for segment in segments):
+        return f"{key!r} is a status object, which changes all the time", "name another object"
+    return None
+
+
+def in_shared_folder(path: str) -> bool:
+    """Whether what lies at this path below a shared folder belongs to it.
+
+    The protocol's own objects do not, so that a whole job can be named: its files and results come.
+    """
+    segments = path.removesuffix("/").split("/")
+    if any(segment.startswith(STATUS_STEM) for segment in segments):
+        return False
+    return segments[-1] not in ("", SCRIPT, SETTINGS, STDOUT, STDERR)
+
+
 def input_path_problems(job_id: str, paths: Iterable[str]) -> list[Problem]:
     """Every reason why these relative paths cannot become one job directory.
 

@@ -19,6 +19,7 @@ from jobferry.interface import JobAccess, Listing, Progress
 from jobferry.over_s3 import connect
 from jobferry.polling import changes, intervals
 from jobferry.report import Report
+from jobferry.shared_inputs import Wish, plan_shared
 from jobferry.stated_settings import Settings
 
 SizedProgress = Callable[[int], Progress]
@@ -217,6 +218,7 @@ class Client:
         path: str | Path,
         *,
         job: str | None = None,
+        inputs: Sequence[Wish] = (),
         progress: SizedProgress = silent,
         **settings: Unpack[Settings],
     ) -> Job:
@@ -225,6 +227,9 @@ class Client:
         Args:
             path: the directory or the script.
             job: the job id; by default made from the directory's name and the time.
+            inputs: inputs that many jobs share, as pairs of `FROM` and `TO`. `FROM` is an object of
+                the bucket (`s3://BUCKET/KEY` or its key), or a file or directory here, which is
+                uploaded once for all jobs; `TO` is a path in the job directory.
             progress: sees the transfer.
             settings: `name`, `priority`, `time_limit`, `account`, `queue`, `retries`, `results`
                 and `exclude`, as in `aws-job.json`.
@@ -236,7 +241,8 @@ class Client:
         """
         source = Path(path).absolute()
         job_id = job or upload_plan.new_job_id(source, datetime.now(UTC), secrets.token_hex(2))
-        upload = upload_plan.plan_upload(job_id, source, settings)
+        shared = plan_shared(inputs, self._access.bucket)
+        upload = upload_plan.plan_upload(job_id, source, settings, shared.inputs)
         before = self._access.report(job_id)
         if before is not None and before.active:
             raise JobActive(
@@ -245,5 +251,8 @@ class Client:
             )
         if before is not None:
             upload = upload_plan.without_earlier_settings(upload)
-        self._access.submit(upload, progress(upload.size))
+        told = progress(upload.size + sum(one.size for one in shared.uploads))
+        for one in shared.uploads:
+            self._access.share(one, told)
+        self._access.submit(upload, told)
         return Job(self._access, job_id, before=before.identity if before and before.dead else None)

@@ -28,6 +28,7 @@ from jobferry.options import (
 )
 from jobferry.rendering import describe, describe_all, human_size, printable
 from jobferry.report import Report
+from jobferry.shared_inputs import parse_wish
 
 _INTERRUPTED = 130
 
@@ -86,13 +87,18 @@ cli.add_command(job_group)
         "jobferry submit simulation",
         "jobferry submit simulation --job projA/run7 --time-limit 2h --wait",
         "jobferry submit job.sh --queue short --results 'out/**'",
+        "jobferry submit job.sh --input mesh.h5=data/mesh.h5",
     )
     + """
 
 Uploads a directory with aws-job-run.sh in it, or a script alone, and asks for its run.
 
 What .jobferryignore names is not uploaded; its patterns are those of aws-job.json. The settings
-join an aws-job.json in the directory. Prints the job id.""",
+join an aws-job.json in the directory. Prints the job id.
+
+--input puts an object of the site's bucket (s3://BUCKET/KEY, or its key) at the path TO in the job
+directory. A file or directory that lies here is uploaded once, under shared/ and named after its
+content. The site, too, fetches it once for all jobs.""",
 )
 @click.argument("path", metavar="DIR_OR_SCRIPT", type=click.Path(exists=True, path_type=Path))
 @click.option("--job", metavar="ID", help="Job id, the prefix in the bucket.")
@@ -104,13 +110,17 @@ join an aws-job.json in the directory. Prints the job id.""",
 @click.option("--retries", type=click.IntRange(0, 100), help="Attempts after a failed one.")
 @click.option("--results", multiple=True, metavar="PATTERN", help="What comes back; repeatable.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="What stays there; repeatable.")
+@click.option("--input", "inputs", multiple=True, metavar="FROM=TO", help="Shared; repeatable.")
 @click.option("--wait", is_flag=True, help="Wait for the end, and exit as `jobferry wait` does.")
 @place_options
 def submit(path: Path, job: str | None, wait: bool, as_json: bool, **options: Any) -> int:
     """Upload and ask for the run."""
     place = {name: options.pop(name) for name in ("bucket", "site", "stack")}
+    wishes = [parse_wish(text) for text in options.pop("inputs")]
     with progress_bar("Uploading") as progress:
-        submitted = client_of(place).submit(path, job=job, progress=progress, **options)
+        submitted = client_of(place).submit(
+            path, job=job, inputs=wishes, progress=progress, **options
+        )
     if not wait:
         document = {"job": submitted.id, "location": submitted.location}
         print_json(document) if as_json else click.echo(submitted.id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import IO, Protocol
 
 from jobferry.report import Report
+from jobferry.shared_inputs import SharedUpload
 from jobferry.upload_plan import Upload
 
 Progress = Callable[[int], None]
@@ -67,6 +68,13 @@ class JobAccess(Protocol):
 
     def reports(self, prefix: str, limit: int) -> Listing:
         """At most `limit` jobs whose ids begin with `prefix`."""
+
+    @property
+    def bucket(self) -> str:
+        """The site's bucket."""
+
+    def share(self, upload: SharedUpload, progress: Progress) -> None:
+        """Upload what many jobs share, as far as it is not there yet."""
 
     def submit(self, upload: Upload, progress: Progress) -> None:
         """Upload everything, and when all of it is there, ask for the run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
@@ -24,7 +24,8 @@ from jobferry.errors import CloudUnreachable, TransferFailed
 from jobferry.interface import Fetched, Listing, Progress, RemoteFile
 from jobferry.place import bucket_of
 from jobferry.report import Report, report_of
-from jobferry.upload_plan import Upload
+from jobferry.shared_inputs import SharedUpload
+from jobferry.upload_plan import LocalFile, Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -150,31 +151,57 @@ class S3Access:
             looked_at += len(rows)
         return found, False
 
+    def share(self, upload: SharedUpload, progress: Progress) -> None:
+        """Upload what is not there yet: the prefix is named after the content."""
+        with typed_errors(f"upload to s3://{self.bucket}/{upload.prefix}"):
+            there: dict[str, int] = {}
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=upload.prefix
+            )
+            for page in pages:
+                there |= {row["Key"]: row["Size"] for row in page.get("Contents", [])}
+            missing = []
+            for file in upload.files:
+                if there.get(f"{upload.prefix}{file.path}") == file.size:
+                    progress(file.size)
+                else:
+                    missing.append(file)
+            self._upload_files(upload.prefix, missing, progress)
+            if missing and (changed := upload.changed()):
+                raise TransferFailed(
+                    f"{changed[0]} changed while it was uploaded, so that its name says something "
+                    f"else than its content; delete s3://{self.bucket}/{upload.prefix} and submit "
+                    "again"
+                )
+            for folder in upload.folders:
+                if f"{upload.prefix}{folder}" not in there:
+                    self._put(f"{upload.prefix}{folder}", b"")
+
     def submit(self, upload: Upload, progress: Progress) -> None:
         """Upload everything in parallel, and when all of it is there, put the mark."""
         job_id = upload.job_id
         with typed_errors(f"upload to {self.location(job_id)}"):
-            self._upload_files(upload, progress)
+            self._upload_files(input_key(job_id, ""), upload.files, progress)
             for folder in upload.folders:
                 self._put(input_key(job_id, folder), b"")
             if upload.settings is not None:
                 self._put(input_key(job_id, SETTINGS), upload.settings)
             self._put(status_word_key(job_id), Word.FILE_UPLOAD.body)
 
-    def _upload_files(self, upload: Upload, progress: Progress) -> None:
+    def _upload_files(self, prefix: str, files: Sequence[LocalFile], progress: Progress) -> None:
         config = TransferConfig(max_request_concurrency=_TRANSFERS)
         with TransferManager(self._client, config) as manager:  # an exception cancels the rest
             futures = [
                 manager.upload(
                     str(file.source),
                     self.bucket,
-                    input_key(upload.job_id, file.path),
+                    f"{prefix}{file.path}",
                     extra_args={"Metadata": {MODE_METADATA: f"{file.mode:04o}"}},
                     subscribers=[ProgressCallbackInvoker(progress)],
                 )
-                for file in upload.files
+                for file in files
             ]
-            for file, future in zip(upload.files, futures, strict=True):
+            for file, future in zip(files, futures, strict=True):
                 try:
                     future.result()
                 except OSError as error:

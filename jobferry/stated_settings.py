@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, cast
 
 from job_protocol.object_keys import SETTINGS, Problem
@@ -44,12 +44,15 @@ def _document(settings: Settings) -> dict[str, Any]:
     return stated
 
 
-def merged(settings: Settings, body: bytes | None) -> bytes | None:
+def merged(
+    settings: Settings, body: bytes | None, inputs: Sequence[Mapping[str, str]] = ()
+) -> bytes | None:
     """The `aws-job.json` to upload.
 
     Args:
         settings: the settings of this submission.
         body: the file in the directory, if there is one.
+        inputs: rows of `inputs`, which come to those of the file.
 
     Returns:
         The new content; None if the file can stay as it is, or there is nothing to say.
@@ -58,9 +61,13 @@ def merged(settings: Settings, body: bytes | None) -> bytes | None:
         UploadRefused: the file is no JSON object, or states something else.
     """
     options = _document(settings)
+    if inputs:
+        options["inputs"] = [dict(row) for row in inputs]
     if not options:
         return None
     there = _read(body) if body is not None else {}
+    if inputs and isinstance(there.get("inputs"), list):
+        options["inputs"] = [*there.pop("inputs"), *options["inputs"]]
     if "queue" in options and "queue" not in there and "partition" in there:
         options["partition"] = options.pop("queue")  # two names of one setting
     problems = [

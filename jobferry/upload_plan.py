@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -41,12 +41,14 @@ class LocalFile:
         source: where its content lies.
         size: bytes.
         mode: permission bits.
+        mtime_ns: time of modification, in nanoseconds since the epoch.
     """
 
     path: str
     source: Path
     size: int
     mode: int
+    mtime_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +88,16 @@ def new_job_id(source: Path, now: datetime, suffix: str) -> str:
     return f"{name or 'job'}-{now:%Y%m%dT%H%M%SZ}-{suffix}"
 
 
-def plan_upload(job_id: str, source: Path, settings: Settings) -> Upload:
+def plan_upload(
+    job_id: str, source: Path, settings: Settings, inputs: Sequence[Mapping[str, str]] = ()
+) -> Upload:
     """Say what is uploaded for a job. Reads the tree and `aws-job.json`, uploads nothing.
 
     Args:
         job_id: the job.
         source: a directory with `aws-job-run.sh` in it, or a script that becomes it.
         settings: of this submission.
+        inputs: rows of `inputs` in `aws-job.json`, in addition to those of the file.
 
     Raises:
         UploadRefused: with every reason that can be seen here; intake looks more closely.
@@ -110,11 +115,11 @@ def plan_upload(job_id: str, source: Path, settings: Settings) -> Upload:
             )
         )
     paths = [file.path for file in upload.files] + list(upload.folders)
-    problems += input_path_problems(job_id, paths)
+    problems += input_path_problems(job_id, [*paths, *filter(None, map(_place_of, inputs))])
     problems += [_too_long(path) for path in paths if _key_bytes(job_id, path) > MAX_KEY_BYTES]
     written = None
     try:
-        written = merged(settings, _content(upload, SETTINGS))
+        written = merged(settings, _content(upload, SETTINGS), inputs)
     except OSError as error:
         problems.append(Problem(SETTINGS, f"it cannot be read ({error})", "check its permissions"))
     except UploadRefused as refused:
@@ -127,11 +132,39 @@ def plan_upload(job_id: str, source: Path, settings: Settings) -> Upload:
     return replace(upload, job_id=job_id, files=files, settings=written)
 
 
+def local_tree(source: Path, name: str) -> tuple[tuple[LocalFile, ...], tuple[str, ...]]:
+    """The files and empty folders of something that is no job; their paths begin with `name`.
+
+    Args:
+        source: a file or a directory, by the rules of a job's directory.
+        name: stands for it.
+
+    Raises:
+        UploadRefused: with every reason that can be seen here.
+    """
+    walk = _Walk(source)
+    found = walk.run()
+    if walk.problems:
+        raise UploadRefused(walk.problems)
+    if not source.is_dir():
+        return tuple(replace(file, path=name) for file in found.files), ()
+    files = tuple(replace(file, path=f"{name}/{file.path}") for file in found.files)
+    folders = found.folders if files or found.folders else ("",)
+    return files, tuple(f"{name}/{folder}" for folder in folders)
+
+
 def without_earlier_settings(upload: Upload) -> Upload:
     """The upload for an id that ran before: the `aws-job.json` of then does not count any more."""
     if upload.settings is None and all(file.path != SETTINGS for file in upload.files):
         return replace(upload, settings=b"{}\n")
     return upload
+
+
+def _place_of(row: Mapping[str, str]) -> str:
+    """Where a shared input goes, as far as it is known here; empty for the job directory itself."""
+    to = row["to"].removesuffix("/")
+    is_folder = row["to"].endswith("/") or row["from"].endswith("/")
+    return "" if to in ("", ".") else f"{to}/" if is_folder else to
 
 
 def _key_bytes(job_id: str, path: str) -> int:
@@ -258,6 +291,7 @@ class _Walk:
         if not stat.S_ISREG(status.st_mode):
             self._problem(path, "it is no regular file", f"remove it, or name it in {IGNORE_FILE}")
             return None
-        file = LocalFile(path, real, status.st_size, stat.S_IMODE(status.st_mode) & 0o777)
+        mode = stat.S_IMODE(status.st_mode) & 0o777
+        file = LocalFile(path, real, status.st_size, mode, status.st_mtime_ns)
         self._files.append(file)
         return file

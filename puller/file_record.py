@@ -40,6 +40,10 @@ class FileState:
         """The state that a `stat` shows."""
         return FileState(status.st_size, status.st_mtime_ns, status.st_mode & 0o7777)
 
+    def same_content(self, other: FileState) -> bool:
+        """Whether at most the permission bits differ."""
+        return (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
+
 
 NO_STATE = FileState(0, 0, 0)
 """In place of the state of a folder."""

@@ -24,6 +24,7 @@ from puller.errors import PullerError, StagingError
 from puller.finished import FinishedAllocations
 from puller.job_directory import JobDirectory, control_directory
 from puller.journal import End, Phase, Record, told
+from puller.shared_cache import cache_of
 from puller.staging import stage
 from puller.workplace import Workplace
 
@@ -44,6 +45,7 @@ class Lifecycle:
         self.place = place
         self.tell_after = 0.0
         self._finished = FinishedAllocations(place.settings.state)
+        self._cache = cache_of(place.settings, place.clock)
 
     # ---- claim ----
 
@@ -97,7 +99,7 @@ class Lifecycle:
             if prepared.moved_to is not None:
                 _LOG.info("%s: put what lay there aside as %s", told(record), prepared.moved_to)
             control = control_directory(self.place.settings.jobs_dir, allocation.id)
-            stage(manifest, directory, control, self.place.bucket)
+            stage(manifest, directory, control, self.place.bucket, cache=self._cache)
         except (VersionGone, ManifestError) as error:
             return self.end_unsubmitted(
                 record, ClientStatus.FAILED, f"the manifest of inputs cannot be read: {error}"
@@ -267,6 +269,7 @@ class Lifecycle:
         with suppress(OSError):
             self.place.submission_lock(record.id).unlink()
         self.place.journal.forget(record)
+        self._cache.sweep_if_due()
 
     def still_ours(self, record: Record) -> Record | None:
         """The record, if the table still names our claim; else what follows from that."""

@@ -201,9 +201,11 @@ class _Walk:
         state = FileState.of(status)
         before = self._staged.files.get(path) if path == source else None
         may_be_empty_log = path in PUSHED_PROTOCOL_NAMES and state.size == 0
-        if state == before or may_be_empty_log:
+        # The mode of a shared input may be another job's doing: it is linked there too.
+        linked = status.st_nlink > 1
+        if _as_staged(state, before, linked) or may_be_empty_log:
             state = self._seen_anew(source, state)
-            if state == before or (may_be_empty_log and state.size == 0):
+            if _as_staged(state, before, linked) or (may_be_empty_log and state.size == 0):
                 return
         reason = name_problem(self._job_id, path) or self._why_not_selected(path)
         if reason is not None:
@@ -243,6 +245,12 @@ def _entries(tree: ConfinedTree, path: str) -> list[tuple[str, os.stat_result]]:
             with suppress(FileNotFoundError):  # a temporary file that is gone again is no result
                 found.append((entry.name, entry.stat(follow_symlinks=False)))
     return sorted(found, key=lambda item: item[0])
+
+
+def _as_staged(state: FileState, before: FileState | None, linked: bool) -> bool:
+    if before is None:
+        return False
+    return state.same_content(before) if linked else state == before
 
 
 def _is_in(place: str, folder: str) -> bool:

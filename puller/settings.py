@@ -43,6 +43,8 @@ class Settings:
         command_timeout: seconds that a command of the scheduler may take.
         linger_interval: seconds between passes while the puller lingers.
         lost_after: seconds for which nobody must know a job before it counts as lost.
+        cache_days: days for which a shared input stays in the cache that no job directory has.
+        cache_bytes: bytes to which such shared inputs are trimmed.
         resubmit_after: seconds after a submission of unknown fate before its absence from the
             scheduler's listing counts: a controller may still be working on a request whose
             sender was killed.
@@ -70,6 +72,8 @@ class Settings:
     linger_interval: float = 1.0
     lost_after: float = 120.0
     resubmit_after: float = 30.0
+    cache_days: float = 30.0
+    cache_bytes: int = 100 * 1024**3
 
     @property
     def state(self) -> Path:
@@ -92,11 +96,13 @@ _REQUIRED = tuple(
     if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
 )
 _FIELDS = {f.name: f for f in dataclasses.fields(Settings)}
-_INTEGERS = {"max_active"}
-_NUMBERS = {"command_timeout", "linger_interval", "lost_after", "resubmit_after"}
+_INTEGERS = {"cache_bytes", "max_active"}
+_NUMBERS = {"cache_days", "command_timeout", "linger_interval", "lost_after", "resubmit_after"}
 _PATHS = {"jobs_dir", "state_dir", "lock_dir"}
 _LEAST = {
     "max_active": 1,
+    "cache_days": 0,
+    "cache_bytes": 0,
     "command_timeout": 1,
     "linger_interval": 0.1,
     "lost_after": 120,

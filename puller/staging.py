@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,21 +19,22 @@ from job_protocol.object_keys import (
     SCRIPT,
     STATUS_WORD,
     ancestors,
-    input_key,
     input_path_problems,
 )
-from puller.bucket import MODE_METADATA, Bucket, Fetched, VersionGone
+from puller.bucket import Bucket, VersionGone
 from puller.confined_tree import ConfinedTree, folder_of
 from puller.errors import StagingError, UnsafePath
+from puller.fetching import Source, fetch_file, mode_of
 from puller.file_record import NO_STATE, FileRecord, FileState
 from puller.job_directory import JobDirectory
+from puller.linking import remove_file
 from puller.parallel import in_parallel
+from puller.shared_cache import SharedCache
 
 WORKERS = 16
 
 _RECORD = "staged.jsonl"
 _PARTS = "parts"
-_OCTAL = re.compile(r"[0-7]{3,7}")
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
 _BAD_PATH = frozenset({errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR})
 
@@ -75,6 +75,7 @@ def stage(
     control: ConfinedTree,
     bucket: Bucket,
     *,
+    cache: SharedCache | None = None,
     workers: int = WORKERS,
 ) -> StagedIndex:
     """Bring every input of a manifest into a prepared job directory.
@@ -84,6 +85,7 @@ def stage(
         directory: the job directory, prepared for the allocation.
         control: the allocation's control directory, on the same file system.
         bucket: the site's bucket.
+        cache: where shared inputs are kept, on the same file system; None keeps none.
         workers: how many objects are fetched at the same time.
 
     Raises:
@@ -92,7 +94,7 @@ def stage(
         CloudRefused: the bucket refuses an input, perhaps this job's alone.
     """
     _refuse_bad_paths(manifest, directory.job_id)
-    fetch = partial(_fetch, directory, control, bucket)
+    fetch = partial(_fetch, directory, control, bucket, cache)
     try:
         record = FileRecord(control, _RECORD)
         record.replace(_still_there(manifest, directory.tree, record))
@@ -146,6 +148,7 @@ def _fetch(
     directory: JobDirectory,
     control: ConfinedTree,
     bucket: Bucket,
+    cache: SharedCache | None,
     numbered: tuple[int, Entry],
 ) -> tuple[str, FileState]:
     number, entry = numbered
@@ -154,60 +157,31 @@ def _fetch(
             with directory.tree.folder(entry.path[:-1], create=True):
                 return entry.path, NO_STATE
         part = f"{_PARTS}/{number}"
-        state = _fetch_part(entry, control, part, bucket, directory.job_id)
+        source = Source(entry.key_for(directory.job_id), entry.version, entry.size)
+        # A script is small, and its mode is its own.
+        if cache is None or entry.key is None or entry.path == SCRIPT:
+            state = fetch_file(source, bucket, control, part, partial(mode_of, entry.path))
+        else:
+            state = cache.provide(source, bucket, control, part)
         with directory.tree.folder(folder_of(entry.path), create=True):
             control.rename(part, directory.tree, entry.path)
+        remove_file(control, part)  # a rename onto a link to the same file leaves it (rename(2))
     except VersionGone as error:
         raise StagingError(
-            f"job {directory.job_id!r}: the input {entry.path!r} was deleted, archived or changed "
-            f"after the upload was accepted; upload it again, and {STATUS_WORD} last ({error})",
+            f"job {directory.job_id!r}: the input {entry.path!r}{_origin(entry)} was deleted, "
+            f"archived or changed after the upload was accepted; upload it again, and "
+            f"{STATUS_WORD} last ({error})",
             final=True,
         ) from error
     except (OSError, UnsafePath) as error:
+        if cache is not None and isinstance(error, OSError) and error.errno in _FULL:
+            cache.make_room()
         raise _staging_error(directory, entry, error) from error
     return entry.path, state
 
 
-def _fetch_part(
-    entry: Entry, control: ConfinedTree, part: str, bucket: Bucket, job_id: str
-) -> FileState:
-    key = input_key(job_id, entry.path)
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-    with os.fdopen(control.open_file(part, flags, mode=0o777), "w+b") as file:
-        # What is missing of 0o777 now is the umask, which threads cannot ask for safely.
-        umask = 0o777 & ~os.fstat(file.fileno()).st_mode
-        fetched = bucket.fetch(key, entry.version, entry.size, file)
-        file.flush()
-        size = os.fstat(file.fileno()).st_size
-        if size != entry.size:
-            raise VersionGone(f"s3://{bucket.name}/{key} has {size} bytes, not {entry.size}")
-        start = os.pread(file.fileno(), 4, 0)
-        os.fchmod(file.fileno(), mode_of(entry.path, fetched, start, umask))
-        os.fsync(file.fileno())
-        # The time of the upload, as `aws s3 cp` sets it: a later change shows even where times
-        # have whole seconds only.
-        modified = int(fetched.modified) * 1_000_000_000
-        os.utime(file.fileno(), ns=(modified, modified))
-        return FileState.of(os.fstat(file.fileno()))
-
-
-def mode_of(path: str, fetched: Fetched, start: bytes, umask: int) -> int:
-    """The permission bits of a staged file.
-
-    Args:
-        path: relative to the job directory.
-        fetched: what came with the object; metadata `file-permissions` wins.
-        start: the first four bytes: without metadata, `#!` and ELF files become executable.
-        umask: the puller's; it applies where the metadata says nothing.
-    """
-    stated = fetched.metadata.get(MODE_METADATA, "")
-    if _OCTAL.fullmatch(stated):
-        mode = int(stated, 8) & 0o777 | 0o600
-    elif start.startswith((b"#!", b"\x7fELF")):
-        mode = 0o755 & ~umask | 0o600
-    else:
-        mode = 0o644 & ~umask | 0o600
-    return mode | (mode & 0o444) >> 2 if path == SCRIPT else mode
+def _origin(entry: Entry) -> str:
+    return "" if entry.key is None else f" (shared, {entry.key!r})"
 
 
 def _staging_error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -49,18 +50,50 @@ class SiteBucket:
             job_id: the job.
             limit: more than this many are not read on; the answer is then longer than `limit`.
         """
+        return self.versions_under(object_keys.input_key(job_id, ""), limit)
+
+    def versions_under(self, prefix: str, limit: int) -> list[ObjectVersion]:
+        """All versions and delete markers under any prefix; see `versions`."""
         found: list[tuple[ObjectVersion, bool]] = []
         pages = self._client.get_paginator("list_object_versions").paginate(
-            Bucket=self.name, Prefix=object_keys.input_key(job_id, "")
+            Bucket=self.name, Prefix=prefix
         )
         for page in pages:
             found.extend(_version(row, deleted=False) for row in page.get("Versions", []))
             found.extend(_version(row, deleted=True) for row in page.get("DeleteMarkers", []))
             if len(found) > limit:
                 break
-        # S3 lists versions and delete markers apart; LastModified has whole seconds, so that
-        # within one second IsLatest decides and a stable sort keeps S3's own order.
-        return [v for v, _ in sorted(found, key=lambda pair: (-pair[0].modified, not pair[1]))]
+        # S3 lists versions and delete markers apart. IsLatest goes before LastModified, which has
+        # whole seconds and is, of a multipart upload, the time at which it was begun; a stable
+        # sort keeps S3's own order within a second.
+        return [v for v, _ in sorted(found, key=lambda pair: (not pair[1], -pair[0].modified))]
+
+    def find_all(
+        self, wanted: Iterable[tuple[str, str | None]]
+    ) -> dict[tuple[str, str | None], ObjectVersion | None]:
+        """Objects by key and version (None: the newest); None for what is not there."""
+        keys = list(dict.fromkeys(wanted))
+        if not keys:
+            return {}
+        with ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
+            found = pool.map(lambda pair: self._find(*pair), keys)
+            return dict(zip(keys, found, strict=True))
+
+    def _find(self, key: str, version: str | None) -> ObjectVersion | None:
+        pinned = {} if version is None else {"VersionId": version}
+        try:
+            answer = self._client.head_object(Bucket=self.name, Key=key, **pinned)
+        except self._client.exceptions.ClientError as error:
+            # HEAD has no body to say why: 400 is a version id of a wrong form, 405 a delete marker.
+            if _is_gone(error) or (pinned and error.response["Error"]["Code"] in ("400", "405")):
+                return None
+            raise
+        return ObjectVersion(
+            key=key,
+            version=answer["VersionId"],
+            size=answer["ContentLength"],
+            modified=int(answer["LastModified"].timestamp()),
+        )
 
     def written_by_puller(self, versions: list[tuple[ObjectVersion, str]]) -> set[ObjectVersion]:
         """Those object versions that carry the given result mark in their metadata."""

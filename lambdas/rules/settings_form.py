@@ -112,6 +112,21 @@ class RetriesForm(_Form):
     delay: Seconds = Field(DEFAULT_RETRY_DELAY, description="Time before each further attempt.")
 
 
+class SharedInputForm(_Form):
+    """An object elsewhere in the site's bucket, which the site fetches once for all jobs."""
+
+    source: Annotated[str, Field(min_length=1, max_length=1024)] = Field(
+        alias="from",
+        description="Its key; one that ends in a slash is a folder: everything below it.",
+    )
+    to: Annotated[str, Field(max_length=1024)] = Field(
+        description="Its path in the job directory; one that ends in a slash is a folder for it."
+    )
+    version: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        None, description="Its S3 version id; without it, the newest when the job is admitted."
+    )
+
+
 class SettingsForm(_Form):
     """Settings of a job that a script cannot carry. Every field is optional."""
 
@@ -142,9 +157,16 @@ class SettingsForm(_Form):
     reuse: Patterns | None = Field(
         None, description="Patterns of earlier results that are inputs when the job runs again."
     )
+    inputs: Annotated[list[SharedInputForm], Field(max_length=100)] | None = Field(
+        None, description="Objects elsewhere in the bucket that are inputs too."
+    )
 
 
-_NESTED: dict[str, type[_Form]] = {"resources": ResourcesForm, "retries": RetriesForm}
+_NESTED: dict[str, type[_Form]] = {
+    "resources": ResourcesForm,
+    "retries": RetriesForm,
+    "inputs": SharedInputForm,
+}
 
 
 def json_schema() -> dict[str, Any]:
@@ -186,7 +208,7 @@ def _problem(key: str, detail: Any) -> Problem:
         return Problem(key, f"not valid JSON: {detail['msg']}", "correct the file (try: jq . FILE)")
     if detail["type"] == "extra_forbidden":
         form = _NESTED.get(str(detail["loc"][0]), SettingsForm)
-        known = ", ".join(form.model_fields)
+        known = ", ".join(field.alias or name for name, field in form.model_fields.items())
         return Problem(key, f"unknown setting {place!r}", f"known settings are: {known}")
     message = detail["msg"].removeprefix("Value error, ")
     return Problem(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from job_protocol import object_keys
@@ -88,7 +88,11 @@ def newest_input(chain: Chain, is_result: Callable[[ObjectVersion], bool]) -> Ob
 
 
 def upload_problems(
-    job_id: str, inputs: dict[str, ObjectVersion], mark_time: int, limits: Limits
+    job_id: str,
+    inputs: dict[str, ObjectVersion],
+    mark_time: int,
+    limits: Limits,
+    shared: Collection[Entry] = (),
 ) -> list[Problem]:
     """Everything that is wrong with an upload, short of the contents of its files.
 
@@ -97,9 +101,10 @@ def upload_problems(
         inputs: the chosen version of each path.
         mark_time: when the mark was put, in seconds since the epoch.
         limits: the site's limits.
+        shared: what comes from elsewhere in the bucket, whenever that was put there.
     """
     prefix = f"{job_id}/"
-    found = object_keys.input_path_problems(job_id, inputs)
+    found = object_keys.input_path_problems(job_id, [*inputs, *(entry.path for entry in shared)])
     script = inputs.get(object_keys.SCRIPT)
     script_key = object_keys.input_key(job_id, object_keys.SCRIPT)
     if script is None:
@@ -121,15 +126,16 @@ def upload_problems(
         for version in inputs.values()
         if version.modified > mark_time
     )
-    if len(inputs) > limits.files:
+    count = len(inputs) + len(shared)
+    if count > limits.files:
         found.append(
             Problem(
                 prefix,
-                f"the upload has {len(inputs)} files; this site takes at most {limits.files}",
+                f"the upload has {count} files; this site takes at most {limits.files}",
                 "pack them into an archive that the job script unpacks",
             )
         )
-    total = sum(version.size for version in inputs.values())
+    total = sum(v.size for v in inputs.values()) + sum(entry.size for entry in shared)
     if total > limits.size:
         found.append(
             Problem(
@@ -161,8 +167,10 @@ def listable(job_id: str, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     return problems
 
 
-def manifest_entries(inputs: dict[str, ObjectVersion]) -> tuple[Entry, ...]:
-    """The manifest's entries, by path."""
-    return tuple(
-        Entry(path, version.version, version.size) for path, version in sorted(inputs.items())
-    )
+def manifest_entries(
+    inputs: dict[str, ObjectVersion], shared: Iterable[Entry] = ()
+) -> tuple[Entry, ...]:
+    """The manifest's entries, by path; a folder that several inputs bring comes once."""
+    uploaded = (Entry(path, found.version, found.size) for path, found in inputs.items())
+    by_path = {entry.path: entry for entry in (*shared, *uploaded)}
+    return tuple(by_path[path] for path in sorted(by_path))

@@ -55,6 +55,7 @@ def _report(invocation: Invocation) -> dict[str, Any]:
     from puller.journal import Journal, Record
     from puller.last_pass import read_last_pass
     from puller.removal import REMOVING
+    from puller.shared_cache import CACHE, cache_of
     from puller.workplace import KILL_SWITCH
 
     settings = invocation.settings()
@@ -77,6 +78,7 @@ def _report(invocation: Invocation) -> dict[str, Any]:
     directories = list(marked_directories(settings.jobs_dir))
     paths = [settings.jobs_dir / d.path for d in directories] + [settings.jobs_dir / REMOVING]
     used, whole = _size(paths, _COUNT_SECONDS)
+    cached = cache_of(settings, time.time).kept()
     return {
         "site": settings.site,
         "version": __version__,
@@ -93,6 +95,12 @@ def _report(invocation: Invocation) -> dict[str, Any]:
             "bytes": used,
             "bytes_complete": whole,
             "free_bytes": _free(settings.jobs_dir),
+        },
+        "cache": {
+            "path": str(settings.jobs_dir / CACHE),
+            "files": len(cached),
+            "bytes": sum(file.size for file in cached),
+            "linked_bytes": sum(file.size for file in cached if file.linked),
         },
     }
 
@@ -115,6 +123,12 @@ def _lines(report: dict[str, Any], now: float) -> Iterator[str]:
         f"{used['path']}, {'' if used['bytes_complete'] else 'at least '}{_human(used['bytes'])}"
         f"{free}"
     )
+    cache = report["cache"]
+    if cache["files"]:
+        yield (
+            f"shared inputs: {cache['files']} in {cache['path']}, {_human(cache['bytes'])}, "
+            f"{_human(cache['linked_bytes'])} of them in job directories too"
+        )
     yield f"holds {len(report['allocations'])} allocation(s)"
     rows = [
         (row["phase"], row["scheduler_id"] or "-", _local(row["since"]), row["job"] or "?")
@@ -132,11 +146,17 @@ def _size(folders: list[Path], seconds: float) -> tuple[int, bool]:
     """Bytes on disk, and whether all was counted in time."""
     deadline = time.monotonic() + seconds
     total = 0
+    linked: set[tuple[int, int]] = set()
     for top in folders:
         for folder, _, files in os.walk(top):
             for name in files:
                 with suppress(OSError):
-                    total += Path(folder, name).lstat().st_blocks * 512
+                    found = Path(folder, name).lstat()
+                    if found.st_nlink > 1:  # a shared input: it counts once, however many have it
+                        if (found.st_dev, found.st_ino) in linked:
+                            continue
+                        linked.add((found.st_dev, found.st_ino))
+                    total += found.st_blocks * 512
             if time.monotonic() > deadline:
                 return total, False
     return total, True

@@ -67,7 +67,10 @@ NOT_IMPORTED = {
 }
 
 MODULES_OF_AN_IDLE_PASS = 440
-NOT_IN_AN_IDLE_PASS = {"s3transfer", "puller.cloud.large_transfers", "sqlite3", "asyncio"}
+NOT_IN_AN_IDLE_PASS = {
+    *("s3transfer", "puller.cloud.large_transfers", "puller.shared_cache"),
+    *("sqlite3", "asyncio"),
+}
 
 _MODULES = """
 import json, sys

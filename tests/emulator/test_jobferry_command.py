@@ -131,6 +131,36 @@ def test_a_job_is_found_by_its_site_uploaded_and_waits_for_the_site(
     assert tool["Metadata"] == {"file-permissions": "0755"}
 
 
+def test_what_many_jobs_share_is_uploaded_once(user: User, job_id: str) -> None:
+    _simulation(user.home)
+    mesh = user.home / "mesh"
+    (mesh / "empty").mkdir(parents=True)
+    mesh.joinpath("big.h5").write_bytes(uuid.uuid4().bytes)
+    user.put("shared/a.txt", b"a")
+    shared = [
+        *("--input", "mesh=data/mesh"),
+        *("--input", "mesh/big.h5=copy.h5"),
+        *("--input", f"s3://{user.bucket}/shared/a.txt=data/"),
+    ]
+    s3 = user.stack.client("s3")
+    for number in (1, 2):
+        name = f"{job_id}-{number}"
+        user.run("submit", "simulation", "--job", name, *shared)
+        user.until(name, "JOB_QUEUED")
+        stated = s3.get_object(Bucket=user.bucket, Key=f"{name}/aws-job.json")["Body"].read()
+        rows = {row["to"]: row["from"] for row in json.loads(stated)["inputs"]}
+        assert rows["data/"] == "shared/a.txt"
+        assert re.fullmatch(r"shared/[0-9a-f]{64}/big\.h5", rows["copy.h5"])
+        prefix = re.fullmatch(r"(shared/[0-9a-f]{64}/)mesh/", rows["data/mesh"])
+        assert prefix is not None
+        for below in (prefix[1], rows["copy.h5"]):
+            found = s3.list_object_versions(Bucket=user.bucket, Prefix=below)["Versions"]
+            assert len(found) == len({row["Key"] for row in found}), "uploaded twice"
+    (mesh / "big.h5").unlink()
+    refused = user.run("submit", "simulation", "--input", "./mesh/big.h5=x", expect=1)
+    assert "there is no such file here" in refused.stderr
+
+
 def test_an_active_job_is_not_overwritten_and_can_be_stopped(user: User, job_id: str) -> None:
     _simulation(user.home)
     user.run("submit", "simulation", "--job", job_id)

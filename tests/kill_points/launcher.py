@@ -87,6 +87,7 @@ def _wrap_boundaries() -> None:
     session = botocore.httpsession.URLLib3Session
     session.send = _around(session.send, _request)  # type: ignore[method-assign]
     os.rename = _before(os.rename, lambda source, *_, **__: f"rename of {_name(source)}")
+    os.link = _before(os.link, lambda source, *_, **__: f"link of {_name(source)}")
     os.unlink = _before(os.unlink, lambda path, **_: f"unlink of {_name(path)}")
     os.rmdir = _before(os.rmdir, lambda path, **_: f"rmdir of {_name(path)}")
     shutil.rmtree = _around(  # type: ignore[assignment]

@@ -21,6 +21,7 @@ class Scenario:
         exit_code: the script's, or None where it is not to be known.
         files: inputs beside the script.
         settings: `aws-job.json`.
+        shared: objects by key, which are uploaded before.
         results: what must be in the bucket in the end, byte for byte.
         executions: how often a script of this job must have run, all in all.
         runs: how often the user uploads; all but the last run are never killed.
@@ -33,12 +34,15 @@ class Scenario:
     exit_code: int | None = 0
     files: Mapping[str, bytes] = field(default_factory=dict)
     settings: Mapping[str, object] | None = None
+    shared: Mapping[str, bytes] = field(default_factory=dict)
     results: Mapping[str, bytes] = field(default_factory=dict)
     executions: int = 1
     runs: int = 1
     stop: bool = False
 
     def upload(self, site: Site, job_id: str, ledger: str) -> None:
+        for key, content in self.shared.items():
+            site.put(key, content)
         if self.settings is not None:
             site.put(f"{job_id}/aws-job.json", json.dumps(self.settings))
         site.upload(job_id, self.script.replace("LEDGER", ledger), dict(self.files))
@@ -89,4 +93,12 @@ MANY_WITH_RETRY = Scenario(
     executions=2,
 )
 
-SCENARIOS: tuple[Scenario, ...] = (PLAIN, EXIT_3, STOPPED, RUN_AGAIN, MANY_WITH_RETRY)
+SHARED = Scenario(
+    name="shared input",
+    script=f"{_RAN}tr a-z A-Z < mesh/big.h5 > out.txt; sleep 0.2\n",
+    settings={"inputs": [{"from": "shared/kill-points/big.h5", "to": "mesh/"}]},
+    shared={"shared/kill-points/big.h5": b"mesh\n"},
+    results={"out.txt": b"MESH\n"},
+)
+
+SCENARIOS: tuple[Scenario, ...] = (PLAIN, EXIT_3, STOPPED, RUN_AGAIN, MANY_WITH_RETRY, SHARED)

@@ -43,6 +43,7 @@ from tests.unit.puller.memory_bucket import MemoryBucket
 SITE = "dc1"
 HOUR = 3600.0
 _CONTENT = b"#!/bin/sh\ntrue\n"
+_SHARED_KEY, _SHARED = "shared/mesh.h5", b"mesh" * 100
 _UNREACHABLE = EndpointConnectionError(endpoint_url="memory")
 
 
@@ -189,6 +190,7 @@ class World:
         self.jumped = False
         self.table = MemoryTable()
         self.bucket = MemoryBucket()
+        self.shared = self.bucket.store(_SHARED_KEY, _SHARED)
         self.cluster = MemoryCluster(lambda: self.now)
         self.installations = (
             Installation("one", home / "one", ("a1", "a2")),
@@ -205,7 +207,9 @@ class World:
         number = len(self.allocations) + 1
         job, id_ = f"job{number}", str(uuid.uuid5(uuid.NAMESPACE_URL, str(number)))
         version = self.bucket.store(f"{job}/{SCRIPT}", _CONTENT)
-        manifest = Manifest((Entry(SCRIPT, version, len(_CONTENT)),))
+        own = Entry(SCRIPT, version, len(_CONTENT))
+        shared = Entry("mesh.h5", self.shared, len(_SHARED), _SHARED_KEY)
+        manifest = Manifest((own, shared))
         allocation = Allocation(
             site=SITE, job=job, id=id_, created=int(self.now), manifest=manifest.pack()
         )
@@ -359,6 +363,8 @@ class World:
                 self.terminal[id_] = item
                 self._check_end(id_, item, status)
         for installation in self.installations:
+            for content in installation.home.glob("aws-job/.jobferry/cache/*/content"):
+                assert content.read_bytes() == _SHARED, "the cache holds a half file"
             for id_ in installation.fenced:
                 directory = installation.home / "aws-job" / self.item(id_)["job"]
                 assert directory.is_dir(), "a fenced holder deletes"
@@ -376,6 +382,8 @@ class World:
                 assert self.cluster.codes.get(id_) == 0, "complete without an exit code of 0"
                 result = f"{item['job']}/{RESULT}"
                 assert result in self.bucket.latest, "complete without its results"
+                shared = f"{item['job']}/mesh.h5"
+                assert shared not in self.bucket.latest, "a shared input came back as a result"
             case ClientStatus.STOPPED:
                 cancelled = any(job.end == "cancelled" for job in mine)
                 assert item["desired"] == Desired.STOP or cancelled, "stopped by nobody"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from job_protocol.allocation import Allocation, LeftOut, ResultSummary
 from job_protocol.job import Job
-from job_protocol.job_settings import JobSettings, Resources, Retries
+from job_protocol.job_settings import JobSettings, Resources, Retries, SharedInput
 from job_protocol.object_keys import Problem
 from job_protocol.states import ClientStatus, Desired, JobKind, JobStatus, Outcome, Role
 
@@ -49,6 +49,9 @@ job_settings = st.builds(
     results=st.lists(text, max_size=3).map(tuple),
     exclude=st.lists(text, max_size=3).map(tuple),
     reuse=st.lists(text, max_size=3).map(tuple),
+    inputs=st.lists(
+        st.builds(SharedInput, source=text, to=text, version=st.none() | text), max_size=3
+    ).map(tuple),
 )
 
 results = st.builds(

@@ -14,7 +14,9 @@ from job_protocol import manifest as manifests
 from job_protocol.manifest import Entry, Manifest, ManifestError
 from tests.unit.job_protocol.strategies import text
 
-entries = st.builds(Entry, path=text, version=text, size=st.integers(0, 2**50))
+entries = st.builds(
+    Entry, path=text, version=text, size=st.integers(0, 2**50), key=st.none() | text
+)
 all_manifests = st.lists(entries, max_size=10).map(lambda rows: Manifest(tuple(rows)))
 
 
@@ -26,6 +28,15 @@ def test_it_comes_back_from_the_item_and_from_the_bucket(manifest: Manifest) -> 
 
 def test_it_is_readable_as_japanese() -> None:
     assert "入力".encode() in Manifest((Entry("入力", "v", 1),)).to_json()
+
+
+def test_an_input_of_the_job_itself_has_a_row_of_three_as_ever() -> None:
+    own, shared = Entry("a", "v", 1), Entry("b", "w", 2, "shared/b")
+    assert json.loads(Manifest((own, shared)).to_json()) == [
+        ["a", "v", 1],
+        ["b", "w", 2, "shared/b"],
+    ]
+    assert (own.key_for("job1"), shared.key_for("job1")) == ("job1/a", "shared/b")
 
 
 def test_it_adds_up_the_bytes() -> None:
@@ -49,6 +60,8 @@ def test_any_bytes_give_a_manifest_or_its_own_error(junk: bytes) -> None:
         ["ab1"],
         [["a", "v"]],
         [["a", "v", 1, 2]],
+        [["a", "v", 1, ""]],
+        [["a", "v", 1, "k", "l"]],
         [["a", "v", "1"]],
         [["a", "v", -1]],
         [["a", "v", 1.5]],

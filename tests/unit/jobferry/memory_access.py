@@ -7,11 +7,14 @@ from typing import IO
 
 from jobferry.interface import Fetched, Listing, Progress, RemoteFile
 from jobferry.report import Report
+from jobferry.shared_inputs import SharedUpload
 from jobferry.upload_plan import Upload
 
 
 class MemoryAccess:
     """Files by path: content, time, and mode if there is one."""
+
+    bucket = "memory"
 
     def __init__(self, files: dict[str, tuple[bytes, int, int | None]] | None = None) -> None:
         self.contents = files or {}
@@ -30,6 +33,9 @@ class MemoryAccess:
         return Listing(tuple(self.states[:limit]), len(self.states), True)
 
     def submit(self, upload: Upload, progress: Progress) -> None:
+        raise NotImplementedError
+
+    def share(self, upload: SharedUpload, progress: Progress) -> None:
         raise NotImplementedError
 
     def stop(self, job_id: str) -> None:

@@ -25,6 +25,7 @@ from puller.lock import exclusive_lock, prepare_lock_dir
 from puller.pass_lock import pass_lock
 from puller.removal import REMOVING, Removal
 from puller.settings import Settings
+from puller.shared_cache import CACHE
 
 A = "11111111-1111-4111-8111-111111111111"
 B = "22222222-2222-4222-8222-222222222222"
@@ -238,7 +239,84 @@ def test_the_command_says_what_it_would_do_and_does_it(
     assert not (place.jobs / "job1").exists()
 
 
-def test_without_the_word_published_nothing_is_removed(
+def _keep(jobs: Path, name: str, used: float, linked_as: str | None = None) -> Path:
+    """A file of the cache of shared inputs, which a job directory may have too."""
+    folder = jobs / CACHE / name
+    folder.mkdir(parents=True)
+    (folder / "content").write_bytes(b"x" * 1000)
+    (folder / "facts.json").write_text("{}")
+    os.utime(folder / "facts.json", (used, used))
+    if linked_as is not None:
+        (jobs / linked_as).parent.mkdir(parents=True, exist_ok=True)
+        os.link(folder / "content", jobs / linked_as)
+    return folder
+
+
+@pytest.fixture
+def puller(place: Place, tmp_path: Path) -> list[str]:
+    """The command line up to the subcommand."""
+    file = tmp_path / "s.toml"
+    file.write_text(
+        'site = "dc1"\nbucket = "b"\ntable = "t"\nregion = "r"\nscheduler = "local"\n'
+        f'jobs_dir = "{place.jobs}"\nstate_dir = "{place.settings.state}"\n'
+        f'lock_dir = "{place.settings.locks}"\n'
+    )
+    return ["--settings", str(file)]
+
+
+def test_the_cache_is_emptied_and_a_job_directory_keeps_its_own(
+    place: Place, puller: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = place.lay("job1", A)
+    kept = [
+        _keep(place.jobs, "a" * 64, time.time() - 9 * DAY),
+        _keep(place.jobs, "b" * 64, time.time() - 1, linked_as="job1/mesh.h5"),
+    ]
+    clean = [*puller, "clean", "--cache"]
+    assert main([*clean, "--dry-run"]) == 0
+    assert "2 shared inputs to remove, 1000 bytes" in capsys.readouterr().out
+    assert all(folder.exists() for folder in kept)
+    assert main([*clean, "--older-than", "1w", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == 1
+    assert [folder.exists() for folder in kept] == [False, True]
+    assert main(clean) == 0
+    assert not kept[1].exists()
+    assert (job / "mesh.h5").read_bytes() == b"x" * 1000
+    assert (job / "out/result.txt").exists()
+
+
+def test_the_cache_waits_for_a_pass_at_work(
+    place: Place, puller: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = _keep(place.jobs, "a" * 64, 0)
+    monkeypatch.setattr("puller.administration.clean._WAIT_SECONDS", 0.0)
+    prepare_lock_dir(place.settings.locks)
+    with exclusive_lock(pass_lock(place.settings)):
+        assert main([*puller, "clean", "--cache"]) == 1
+    assert folder.exists()
+
+
+def test_status_counts_a_shared_input_once_however_many_jobs_have_it(
+    place: Place, puller: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, allocation in enumerate((A, B)):
+        place.lay(f"job{number}", allocation)
+    assert main([*puller, "status", "--json"]) == 0
+    before = json.loads(capsys.readouterr().out)["job_directories"]["bytes"]
+    folder = _keep(place.jobs, "a" * 64, time.time(), linked_as="job0/mesh.h5")
+    os.link(folder / "content", place.jobs / "job1/mesh.h5")
+    _keep(place.jobs, "b" * 64, time.time())
+    assert main([*puller, "status", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    cache = report["cache"]
+    assert (cache["files"], cache["bytes"], cache["linked_bytes"]) == (2, 2000, 1000)
+    on_disk = (folder / "content").stat().st_blocks * 512
+    assert report["job_directories"]["bytes"] == before + on_disk
+    assert main([*puller, "status"]) == 0
+    assert "shared inputs: 2 in" in capsys.readouterr().out
+
+
+def test_without_a_word_for_what_nothing_is_removed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as left:

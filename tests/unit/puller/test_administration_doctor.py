@@ -416,6 +416,7 @@ def test_status_before_the_first_pass(
     assert main(["--settings", str(file), "status"]) == 0
     said = capsys.readouterr().out
     assert "last pass: none yet" in said
+    assert "shared inputs" not in said
     assert "holds 0 allocation(s)" in said
     PassNote(settings.state, "h", "1", time.time)
     assert not settings.state.exists()

@@ -17,8 +17,9 @@ from job_protocol.manifest import Entry, Manifest
 from puller.bucket import Fetched
 from puller.confined_tree import ConfinedTree
 from puller.errors import CloudUnreachable, StagingError
+from puller.fetching import mode_of
 from puller.job_directory import JobDirectory, control_directory
-from puller.staging import StagedIndex, mode_of, stage
+from puller.staging import StagedIndex, stage
 from tests.unit.puller.memory_bucket import MemoryBucket
 
 ALLOCATION = "0a1b2c3d-0000-5000-8000-000000000001"
