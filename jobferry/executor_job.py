@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
-from job_protocol.object_keys import STDERR
 from job_protocol.states import Word
 from jobferry.client import Job
 from jobferry.errors import (
@@ -19,6 +18,7 @@ from jobferry.errors import (
     ResultMissing,
     UsageError,
 )
+from jobferry.executor_missing import LastWords
 from jobferry.executor_results import Promise, settle
 from jobferry.executor_runner import element_name
 from jobferry.executor_upload import FORMAT, JOB, RESULTS
@@ -28,7 +28,6 @@ from jobferry.report import Report
 
 _FETCHES = 8
 _IN_MEMORY = 16 * 1024 * 1024
-_TOLD_OF_STDERR = 2000
 
 
 class OpenJob:
@@ -63,7 +62,8 @@ class OpenJob:
         self._intervals = intervals()
         self._seen: Report | None = None
         self._sizes: dict[str, int] = {}
-        self._complete_up_to = 0
+        self._first_open = 0
+        self._after = ""
         self._to_stop = False
 
     @property
@@ -109,62 +109,49 @@ class OpenJob:
             for promise in self.promises:
                 promise.begin()
         if report.dead or report.word is Word.JOB_RUNNING:
-            self._collect()
+            self._collect(report.dead)
         if report.dead:
-            self._give_up(report)
+            last_words = LastWords(self.job, report, self._chunk)
+            for number, promise in enumerate(self.promises):
+                if not promise.ended:
+                    promise.fail(ResultMissing(last_words.why(number)))
 
-    def _collect(self) -> None:
-        """Fetch the results that have come or grown since the last time."""
-        after = ""
-        if self._complete_up_to:
-            after = f"{RESULTS}{element_name(self._complete_up_to - 1)}"
-        come = [f for f in self.job.files(RESULTS, after) if self._sizes.get(f.path) != f.size]
-        promises = dict(enumerate(self.promises))
+    def _collect(self, dead: bool) -> None:
+        """Fetch the results that have come or grown since the last time.
+
+        An element that is still at work may have been seen half-way, with its size of now.
+        """
+        come = [
+            (file, waiting)
+            for file in self.job.files(RESULTS, self._after)
+            if (waiting := self._waiting_for(file.path))
+            and (dead or self._sizes.get(file.path) != file.size)
+        ]
         for start in range(0, len(come), _FETCHES):
             some = come[start : start + _FETCHES]
             with ExitStack() as open_files, ThreadPoolExecutor(_FETCHES) as pool:
                 targets = [open_files.enter_context(SpooledTemporaryFile(_IN_MEMORY)) for _ in some]
-                for file, target in zip(some, pool.map(self._fetched, some, targets), strict=True):
-                    settle(target, promises)
+                fetched = pool.map(self._fetch, some, targets)
+                for (file, waiting), target, _ in zip(some, targets, fetched, strict=True):
+                    settle(target, waiting)
                     self._sizes[file.path] = file.size
-        while (there := self._element(self._complete_up_to)) and all(p.ended for p in there):
-            self._complete_up_to += 1
+        while not self._waiting_in(self._first_open) and self._first_open < len(self.promises):
+            self._after = f"{RESULTS}{element_name(self._first_open)}"
+            self._first_open += 1
 
-    def _element(self, index: int) -> list[Promise]:
-        return self.promises[index * self._chunk : (index + 1) * self._chunk]
+    def _waiting_for(self, path: str) -> dict[int, Promise]:
+        """The calls that have not ended of the element whose results lie at a path."""
+        name = path.removeprefix(RESULTS)
+        return self._waiting_in(int(name)) if name.isdecimal() else {}
 
-    def _fetched(self, file: RemoteFile, target: IO[bytes]) -> IO[bytes]:
-        for part in self.job.read(file.path):
+    def _waiting_in(self, element: int) -> dict[int, Promise]:
+        first = element * self._chunk
+        calls = enumerate(self.promises[first : first + self._chunk], first)
+        return {number: promise for number, promise in calls if not promise.ended}
+
+    def _fetch(self, come: tuple[RemoteFile, object], target: IO[bytes]) -> None:
+        for part in self.job.read(come[0].path):
             target.write(part)
-        return target
-
-    def _give_up(self, report: Report) -> None:
-        """The job is dead and its results are in the bucket: what has none gets none."""
-        for number, promise in enumerate(self.promises):
-            if not promise.ended:
-                promise.fail(ResultMissing(self._why(report, number)))
-
-    def _why(self, report: Report, number: int) -> str:
-        code = "" if report.exit_code is None else f", exit code {report.exit_code}"
-        text = (
-            f"call {number} of job {self.job.id!r} has no result: the job has ended as "
-            f"{report.outcome}{code}; see {self.job.location}"
-        )
-        if report.message is not None:
-            text += f"\n{report.message}"
-        for reason in report.reasons:
-            text += f"\n{reason.get('key')}: {reason.get('problem')}; {reason.get('remedy')}"
-        said = self._end_of_stderr(number // self._chunk)
-        return f"{text}\nIts standard error ends with:\n{said}" if said else text
-
-    def _end_of_stderr(self, index: int) -> str:
-        name = STDERR.removesuffix(".txt")
-        sizes = {file.path: file.size for file in self.job.files(name)}
-        path = next((p for p in (f"{name}.{index}.txt", STDERR) if sizes.get(p)), None)
-        if path is None:
-            return ""
-        start = max(0, sizes[path] - _TOLD_OF_STDERR)
-        return b"".join(self.job.read(path, start)).decode("utf-8", "replace").rstrip()
 
 
 def attached(job: Job, clock: Callable[[], float]) -> OpenJob:

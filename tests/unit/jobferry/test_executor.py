@@ -251,6 +251,41 @@ def test_a_dead_job_keeps_the_results_that_it_has_and_tells_its_last_words(
         results[1].result()
 
 
+def test_a_result_that_was_seen_half_way_is_fetched_again_at_the_end(
+    waiting: FolderAccess,
+) -> None:
+    with executor_of(waiting) as executor:
+        future = executor.submit(abs, -1)
+        until(lambda: waiting.submitted)
+        (job_id,) = waiting.submitted
+        waiting.run_to_end(job_id)
+        results = waiting.root / job_id / "executor/results/000000"
+        body = results.read_bytes()
+        results.write_bytes(bytes(len(body)))
+        (results.parent / "stray.txt").write_text("not a result")
+        waiting.end(job_id, Word.JOB_RUNNING)
+        until(lambda: len(waiting.listed) == 1)
+        results.write_bytes(body)
+        waiting.end(job_id, Word.JOB_COMPLETE)
+    assert future.result() == 1
+
+
+def test_the_last_words_of_an_element_are_its_own_and_few_are_read(waiting: FolderAccess) -> None:
+    with executor_of(waiting) as executor:
+        futures = [executor.submit(abs, n) for n in range(30)]
+        until(lambda: waiting.submitted)
+        (job_id,) = waiting.submitted
+        for element in range(30):
+            log = waiting.root / job_id / f"aws-job-stderr.{element}.txt"
+            log.write_text(f"out of memory in {element}\n")
+        waiting.end(job_id, Word.JOB_FAILED, message="30 of 30 elements failed")
+    told = [str(future.exception()) for future in futures]
+    assert "30 of 30 elements failed" in told[29]
+    assert told[12].endswith("out of memory in 12")
+    assert sum("out of memory" in text for text in told) == 20
+    assert waiting.listed == [("executor/results/", ""), ("aws-job-stderr.", "")]
+
+
 def test_a_fault_that_passes_is_waited_out_and_a_refusal_is_told(waiting: FolderAccess) -> None:
     with executor_of(waiting) as executor:
         future = executor.submit(abs, -1)
