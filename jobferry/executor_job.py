@@ -13,6 +13,7 @@ from job_protocol.states import Word
 from jobferry.client import Job
 from jobferry.errors import (
     CloudUnreachable,
+    Detached,
     JobferryError,
     JobNotFound,
     ResultMissing,
@@ -88,7 +89,6 @@ class OpenJob:
         except JobferryError as error:
             if not isinstance(error, JobNotFound):
                 error.add_note(f"job {self.job.id!r} goes on: Executor.attach([{self.job.id!r}])")
-            self._to_stop = False
             self.fail(error)
         self.due = self._clock() + next(self._intervals)
 
@@ -99,8 +99,17 @@ class OpenJob:
             self._to_stop = True
             self.due = self._clock()
 
+    def leave(self) -> None:
+        """Wait for no call any more; the job goes on."""
+        error = Detached(
+            f"job {self.job.id!r} goes on without this executor: Executor.attach([{self.job.id!r}])"
+        )
+        for promise in self.promises:
+            promise.fail(error)
+
     def fail(self, error: Exception) -> None:
-        """End every call that has not ended."""
+        """End every call that has not ended, and leave the job as it is."""
+        self._to_stop = False
         for promise in self.promises:
             promise.fail(error)
 

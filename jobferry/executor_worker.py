@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from jobferry.errors import Detached
 from jobferry.executor_job import OpenJob
 from jobferry.executor_upload import Batch, Call, batches_of
 
@@ -168,14 +167,9 @@ class Worker:
     def _look(self) -> None:
         for open_job in self._open:
             try:
-                if self._detached:
-                    open_job.fail(
-                        Detached(
-                            f"job {open_job.job.id!r} goes on without this executor: "
-                            f"Executor.attach([{open_job.job.id!r}])"
-                        )
-                    )
                 open_job.take_back()
+                if self._detached:
+                    open_job.leave()
                 if not open_job.ended and self._clock() >= open_job.due:
                     open_job.look()
             except Exception as error:  # nobody else would ever end these calls

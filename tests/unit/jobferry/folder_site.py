@@ -48,6 +48,7 @@ class FolderAccess:
         self.looks = 0
         self.listed: list[tuple[str, str]] = []
         self.failures: list[Exception] = []
+        self.stop_failures: list[Exception] = []
         self._reports: dict[str, Report] = {}
 
     def end(self, job_id: str, word: Word, **details: Any) -> None:
@@ -83,6 +84,8 @@ class FolderAccess:
         self.end(job_id, word, allocation={"exit_code": max(codes)})
 
     def stop(self, job_id: str) -> None:
+        if self.stop_failures:
+            raise self.stop_failures.pop()
         self.stopped.append(job_id)
 
     def files(self, job_id: str, under: str = "", after: str = "") -> Iterator[RemoteFile]:

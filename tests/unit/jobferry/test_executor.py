@@ -217,6 +217,32 @@ def test_jobs_are_detached_and_attached_again(waiting: FolderAccess) -> None:
         assert [future.result(PATIENCE) for future in again.futures] == [1, 2, 3]
 
 
+def test_what_was_cancelled_before_the_executor_is_detached_is_stopped(
+    waiting: FolderAccess,
+) -> None:
+    executor = executor_of(waiting)
+    future = executor.submit(abs, 1)
+    until(lambda: waiting.submitted)
+    assert future.cancel()
+    assert executor.detach() == waiting.submitted
+    assert waiting.stopped == waiting.submitted
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_stopped"), [(CloudUnreachable("no route"), True), (ValueError("a bug"), False)]
+)
+def test_a_stop_is_tried_again_where_that_can_help(
+    waiting: FolderAccess, failure: Exception, is_stopped: bool
+) -> None:
+    with executor_of(waiting) as executor:
+        future = executor.submit(abs, 1)
+        waiting.stop_failures = [failure]
+        executor.shutdown(wait=False)
+        assert future.cancel()
+    assert waiting.stop_failures == []
+    assert (waiting.stopped == waiting.submitted) is is_stopped
+
+
 def test_only_jobs_of_an_executor_can_be_attached(access: FolderAccess) -> None:
     with pytest.raises(UsageError, match="no job of an executor"):
         Executor.attach(["job0001"], client=FolderClient(access))
