@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, as_completed, wait
 from itertools import repeat
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -360,6 +362,14 @@ def test_progress_waits_and_is_seen_on_a_terminal_only(
         executor.progress()
     assert terminal.getvalue().endswith(f"\r{bar_text('Plates', 3, 3)}\n")
     assert pipe.getvalue() == ""
+
+
+def test_a_bar_is_seen_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    cell = io.StringIO()
+    with ProgressBar("Calls", 0, cell) as bar:
+        bar.show(0)
+    assert cell.getvalue() == f"\rCalls [{'#' * 40}] 0/0\n"
 
 
 def test_a_bar_is_drawn_anew_only_when_it_changes() -> None:

@@ -192,6 +192,15 @@ def test_the_script_is_the_same_for_every_call_and_a_function_travels_once(tmp_p
     scripts = {(tmp_path / name / "aws-job-run.sh").read_bytes() for name in "ab"}
     assert len(scripts) == 1
     assert (tmp_path / "a/executor/calls.zip").stat().st_size < 3 * len(data)
+    assert {p.relative_to(tmp_path / "a").as_posix() for p in (tmp_path / "a").rglob("*.*")} == {
+        "aws-job-run.sh",
+        "aws-job.json",
+        "executor/calls.zip",
+        "executor/cloudpickle.zip",
+        "executor/environment.sh",
+        "executor/job.json",
+        "executor/runner.py",
+    }
     settings = json.loads((tmp_path / "b/aws-job.json").read_text())
     assert settings == {"resources": {"cpus": 2}}
 
