@@ -64,6 +64,24 @@ class Job:
         except JobferryError as error:
             return problem_html(repr(self), str(error))
 
+    def files(self, under: str = "", after: str = "") -> Iterator[RemoteFile]:
+        """The job's files in the bucket, in the order of their paths.
+
+        Args:
+            under: what the paths begin with.
+            after: only paths that come after this one.
+        """
+        return self._access.files(self.id, under, after)
+
+    def read(self, path: str, start: int = 0) -> Iterator[bytes]:
+        """The content of a file, part by part; nothing if there is no more, or no such file.
+
+        Args:
+            path: relative to the job.
+            start: the byte to begin with.
+        """
+        return self._access.read(self.id, path, start)
+
     def status(self) -> Report:
         """The job's state.
 
@@ -151,24 +169,6 @@ class Job:
     def stderr(self) -> str:
         """What the job has printed to its standard error so far."""
         return b"".join(self._access.read(self.id, STDERR, 0)).decode("utf-8", "replace")
-
-    def files(self, under: str = "", after: str = "") -> Iterator[RemoteFile]:
-        """The job's files in the bucket, in the order of their paths.
-
-        Args:
-            under: what the paths begin with.
-            after: only paths that come after this one.
-        """
-        return self._access.files(self.id, under, after)
-
-    def read(self, path: str, start: int = 0) -> Iterator[bytes]:
-        """The content of a file, part by part; nothing if there is no more, or no such file.
-
-        Args:
-            path: relative to the job.
-            start: the byte to begin with.
-        """
-        return self._access.read(self.id, path, start)
 
     def follow(self, *, stderr: bool = False, until_end: bool = True) -> Iterator[bytes]:
         """What the job prints, as it comes into the bucket.
