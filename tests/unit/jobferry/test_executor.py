@@ -35,7 +35,18 @@ PATIENCE = 60
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor_job, "intervals", lambda: repeat(0.02))
-    monkeypatch.setattr(executor_worker, "GATHER", 0.05)
+    monkeypatch.setattr(executor_worker, "GATHER", 0.0)
+
+
+@pytest.fixture
+def gathering(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From then on, calls become a job only when they must, however slow this computer is."""
+
+    def gather() -> None:
+        monkeypatch.setattr(executor_worker, "GATHER", 600.0)
+        monkeypatch.setattr(executor_worker, "GATHER_AT_MOST", 600.0)
+
+    return gather
 
 
 @pytest.fixture
@@ -81,10 +92,13 @@ def test_map_is_one_job_and_its_results_come_in_order(access: FolderAccess) -> N
 
 
 def test_calls_within_a_moment_are_one_job_and_all_kinds_of_waiting_work(
-    access: FolderAccess,
+    access: FolderAccess, gathering: Callable[[], None]
 ) -> None:
+    gathering()
     with executor_of(access, chunk=2) as executor:
         futures = [executor.submit(divmod, 7, n) for n in range(4)]
+        assert access.submitted == []
+        executor.shutdown(wait=False)
         assert all(type(future) is Future for future in futures)
         assert set(as_completed(futures, PATIENCE)) == set(futures)
         assert wait(futures, PATIENCE).not_done == set()
@@ -132,10 +146,13 @@ def test_results_that_come_early_are_not_listed_again(waiting: FolderAccess) -> 
     assert waiting.listed[-1] == ("executor/results/", "executor/results/000000")
 
 
-def test_a_job_of_which_every_call_is_cancelled_is_stopped(waiting: FolderAccess) -> None:
+def test_a_job_of_which_every_call_is_cancelled_is_stopped(
+    waiting: FolderAccess, gathering: Callable[[], None]
+) -> None:
+    gathering()
     with executor_of(waiting) as executor:
         futures = [executor.submit(abs, n) for n in range(2)]
-        until(lambda: waiting.submitted)
+        executor.shutdown(wait=False)
         assert futures[0].cancel()
         assert wait(futures[:1], PATIENCE).done == {futures[0]}
         assert waiting.stopped == []
@@ -157,10 +174,13 @@ def test_a_running_call_cannot_be_cancelled(waiting: FolderAccess) -> None:
     assert waiting.stopped == []
 
 
-def test_shutdown_cancels_what_does_not_run(waiting: FolderAccess) -> None:
+def test_shutdown_cancels_what_does_not_run(
+    waiting: FolderAccess, gathering: Callable[[], None]
+) -> None:
     executor = executor_of(waiting)
     first = executor.submit(abs, 1)
     until(lambda: waiting.submitted)
+    gathering()
     second = executor.submit(abs, 2)
     executor.shutdown(cancel_futures=True)
     assert first.cancelled()
@@ -205,7 +225,10 @@ def test_what_is_left_of_a_broken_off_map_is_cancelled(waiting: FolderAccess) ->
         waiting.run_to_end(waiting.submitted[0])
 
 
-def test_jobs_are_detached_and_attached_again(waiting: FolderAccess) -> None:
+def test_jobs_are_detached_and_attached_again(
+    waiting: FolderAccess, gathering: Callable[[], None]
+) -> None:
+    gathering()
     executor = executor_of(waiting, chunk=2)
     futures = [executor.submit(abs, n) for n in (-1, -2, -3)]
     ids = executor.detach()
@@ -265,11 +288,12 @@ def test_a_rejected_job_says_why(waiting: FolderAccess) -> None:
 
 
 def test_a_dead_job_keeps_the_results_that_it_has_and_tells_its_last_words(
-    waiting: FolderAccess,
+    waiting: FolderAccess, gathering: Callable[[], None]
 ) -> None:
+    gathering()
     with executor_of(waiting, chunk=2) as executor:
         results = [executor.submit(lambda n: n or __import__("os")._exit(7), n) for n in (1, 0)]
-        until(lambda: waiting.submitted)
+        executor.shutdown(wait=False)
         job_id = waiting.submitted[0]
         stderr = waiting.root / job_id / "aws-job-stderr.txt"
         stderr.write_text("a" * 3000 + "\nillegal instruction\n")
@@ -298,10 +322,13 @@ def test_a_result_that_was_seen_half_way_is_fetched_again_at_the_end(
     assert future.result() == 1
 
 
-def test_the_last_words_of_an_element_are_its_own_and_few_are_read(waiting: FolderAccess) -> None:
+def test_the_last_words_of_an_element_are_its_own_and_few_are_read(
+    waiting: FolderAccess, gathering: Callable[[], None]
+) -> None:
+    gathering()
     with executor_of(waiting) as executor:
         futures = [executor.submit(abs, n) for n in range(30)]
-        until(lambda: waiting.submitted)
+        executor.shutdown(wait=False)
         (job_id,) = waiting.submitted
         for element in range(30):
             log = waiting.root / job_id / f"aws-job-stderr.{element}.txt"
