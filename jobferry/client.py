@@ -14,8 +14,9 @@ import boto3
 from job_protocol.object_keys import STDERR, STDOUT, job_id_problems
 from jobferry import upload_plan
 from jobferry.download import Downloaded, download, plan_into
-from jobferry.errors import JobActive, JobNotFound, UsageError
-from jobferry.interface import JobAccess, Listing, Progress
+from jobferry.errors import JobActive, JobferryError, JobNotFound, UsageError
+from jobferry.interface import JobAccess, Listing, Progress, RemoteFile
+from jobferry.notebook import job_html, problem_html
 from jobferry.over_s3 import connect
 from jobferry.polling import changes, intervals
 from jobferry.report import Report
@@ -56,6 +57,31 @@ class Job:
 
     def __repr__(self) -> str:
         return f"<Job {self.id!r} at {self.location}>"
+
+    def _repr_html_(self) -> str:
+        """The job's state as a table, in a notebook."""
+        try:
+            return job_html(self.status(), self.location)
+        except JobferryError as error:
+            return problem_html(repr(self), str(error))
+
+    def files(self, under: str = "", after: str = "") -> Iterator[RemoteFile]:
+        """The job's files in the bucket, in the order of their paths.
+
+        Args:
+            under: what the paths begin with.
+            after: only paths that come after this one.
+        """
+        return self._access.files(self.id, under, after)
+
+    def read(self, path: str, start: int = 0) -> Iterator[bytes]:
+        """The content of a file, part by part; nothing if there is no more, or no such file.
+
+        Args:
+            path: relative to the job.
+            start: the byte to begin with.
+        """
+        return self._access.read(self.id, path, start)
 
     def status(self) -> Report:
         """The job's state.

@@ -60,6 +60,26 @@ class LocalFilesDiffer(JobferryError):
     """Files that were changed here would be overwritten by a download."""
 
 
+class NotPicklable(JobferryError):
+    """A function or its arguments cannot travel to the site."""
+
+
+class PythonMismatch(JobferryError):
+    """The site's Python cannot run what this Python has pickled."""
+
+
+class RemoteError(JobferryError):
+    """A call ended on the site with something that cannot be loaded here."""
+
+
+class ResultMissing(JobferryError):
+    """The job has ended, and a call of it has no result."""
+
+
+class Detached(JobferryError):
+    """The call goes on, but this executor does not wait for it any more."""
+
+
 class UploadRefused(JobferryError):
     """The directory cannot become a job as it stands; nothing was uploaded.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Protocol
 
+from jobferry.notebook import jobs_html
 from jobferry.report import Report
 from jobferry.shared_inputs import SharedUpload
 from jobferry.upload_plan import Upload
@@ -56,6 +57,10 @@ class Listing:
     total: int
     complete: bool
 
+    def _repr_html_(self) -> str:
+        """A table, in a notebook."""
+        return jobs_html(self)
+
 
 class JobAccess(Protocol):
     """A way to the jobs of one site. Every method may raise a `JobferryError`."""
@@ -82,8 +87,14 @@ class JobAccess(Protocol):
     def stop(self, job_id: str) -> None:
         """Ask for the job's end."""
 
-    def files(self, job_id: str) -> Iterator[RemoteFile]:
-        """Everything under the job's prefix."""
+    def files(self, job_id: str, under: str = "", after: str = "") -> Iterator[RemoteFile]:
+        """What lies under the job's prefix, in the order of the paths.
+
+        Args:
+            job_id: the job.
+            under: what the paths begin with.
+            after: only paths that come after this one.
+        """
 
     def fetch(self, job_id: str, path: str, target: IO[bytes], progress: Progress) -> Fetched:
         """Write a file's content, as it is now, to `target`."""

@@ -219,10 +219,12 @@ class S3Access:
         with typed_errors(f"stop the job at {self.location(job_id)}"):
             self._put(status_word_key(job_id), Word.JOB_STOP.body)
 
-    def files(self, job_id: str) -> Iterator[RemoteFile]:
-        """Everything under the job's prefix."""
+    def files(self, job_id: str, under: str = "", after: str = "") -> Iterator[RemoteFile]:
+        """What lies under the job's prefix; see `JobAccess.files`."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=f"{job_id}/"
+            Bucket=self.bucket,
+            Prefix=input_key(job_id, under),
+            StartAfter=input_key(job_id, after) if after else "",
         )
         with typed_errors(f"list {self.location(job_id)}"):
             for page in pages:

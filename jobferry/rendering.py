@@ -5,10 +5,11 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jobferry.interface import Listing
-from jobferry.report import Report
+if TYPE_CHECKING:
+    from jobferry.interface import Listing
+    from jobferry.report import Report
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 

@@ -41,9 +41,10 @@ class MemoryAccess:
     def stop(self, job_id: str) -> None:
         self.stopped.append(job_id)
 
-    def files(self, job_id: str) -> Iterator[RemoteFile]:
+    def files(self, job_id: str, under: str = "", after: str = "") -> Iterator[RemoteFile]:
         for path, (content, modified, _) in self.contents.items():
-            yield RemoteFile(path, len(content), modified)
+            if path.startswith(under) and path > after:
+                yield RemoteFile(path, len(content), modified)
 
     def fetch(self, job_id: str, path: str, target: IO[bytes], progress: Progress) -> Fetched:
         content, modified, mode = self.contents[path]
