@@ -14,6 +14,7 @@ from job_protocol.states import Word
 from jobferry.client import Client
 from jobferry.interface import Fetched, Listing, Progress, RemoteFile
 from jobferry.report import Report
+from jobferry.shared_inputs import SharedUpload
 from jobferry.upload_plan import Upload
 
 
@@ -39,6 +40,8 @@ def run_element(directory: Path, index: int | None) -> subprocess.CompletedProce
 
 class FolderAccess:
     """The jobs of a site in `root`."""
+
+    bucket = "folder"
 
     def __init__(self, root: Path, *, run: bool = True) -> None:
         self.root = root
@@ -77,6 +80,9 @@ class FolderAccess:
         self.end(upload.job_id, Word.JOB_QUEUED)
         if self.run:
             self.run_to_end(upload.job_id)
+
+    def share(self, upload: SharedUpload, progress: Progress) -> None:
+        raise AssertionError(f"an executor shares no inputs: {upload}")
 
     def run_to_end(self, job_id: str) -> None:
         codes = [done.returncode for done in run_job(self.root / job_id)]
