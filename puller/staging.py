@@ -36,7 +36,10 @@ _RECORD = "staged.jsonl"
 _PARTS = "parts"
 _OCTAL = re.compile(r"[0-7]{3,7}")
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
-_BAD_PATH = frozenset({errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR})
+_ARTIFACT_RECORD = re.compile(r"artifact-[0-9]+\.jsonl")
+
+BAD_PATH = frozenset({errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR})
+"""Errors of a path that can never be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class StagedIndex:
     """What was staged, by which unchanged inputs are known when the job has ended.
 
     Attributes:
-        files: the state of each input as staged.
+        files: the state of each input, and of each file and link of an artifact, as staged.
         folders: all folders that staging made, without a slash at the end.
     """
 
@@ -53,12 +56,17 @@ class StagedIndex:
 
     @staticmethod
     def load(control: ConfinedTree) -> StagedIndex:
-        """Read what `stage` left in the allocation's control directory.
+        """Read what `stage` and `stage_artifacts` left in the allocation's control directory.
 
         Raises:
             OSError: it cannot be read.
         """
-        return StagedIndex.of(FileRecord(control, _RECORD).files)
+        files = dict(FileRecord(control, _RECORD).files)
+        with control.folder() as folder, os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+        for name in filter(_ARTIFACT_RECORD.fullmatch, names):
+            files |= FileRecord(control, name).files
+        return StagedIndex.of(files)
 
     @staticmethod
     def of(recorded: Mapping[str, FileState]) -> StagedIndex:
@@ -67,6 +75,11 @@ class StagedIndex:
         folders.update(path[:-1] for path in recorded if path.endswith("/"))
         files = {path: state for path, state in recorded.items() if not path.endswith("/")}
         return StagedIndex(files, frozenset(folders))
+
+
+def artifact_record(number: int) -> str:
+    """The name of the record of an artifact in the control directory."""
+    return f"artifact-{number}.jsonl"
 
 
 def stage(
@@ -109,7 +122,7 @@ def stage(
         with control.folder() as folder:
             os.rmdir(_PARTS, dir_fd=folder)
     except (OSError, UnsafePath) as error:
-        raise _staging_error(directory, None, error) from error
+        raise staging_error(directory, None, error) from error
     return StagedIndex.of(record.files)
 
 
@@ -164,7 +177,7 @@ def _fetch(
             final=True,
         ) from error
     except (OSError, UnsafePath) as error:
-        raise _staging_error(directory, entry, error) from error
+        raise staging_error(directory, entry, error) from error
     return entry.path, state
 
 
@@ -201,18 +214,33 @@ def mode_of(path: str, fetched: Fetched, start: bytes, umask: int) -> int:
         umask: the puller's; it applies where the metadata says nothing.
     """
     stated = fetched.metadata.get(MODE_METADATA, "")
+    mode = default_mode(start, umask)
     if _OCTAL.fullmatch(stated):
         mode = int(stated, 8) & 0o777 | 0o600
-    elif start.startswith((b"#!", b"\x7fELF")):
-        mode = 0o755 & ~umask | 0o600
-    else:
-        mode = 0o644 & ~umask | 0o600
     return mode | (mode & 0o444) >> 2 if path == SCRIPT else mode
 
 
-def _staging_error(
+def default_mode(start: bytes, umask: int) -> int:
+    """The permission bits of a file that comes without any.
+
+    Args:
+        start: its first four bytes: `#!` and ELF files become executable.
+        umask: the puller's.
+    """
+    executable = start.startswith((b"#!", b"\x7fELF"))
+    return (0o755 if executable else 0o644) & ~umask | 0o600
+
+
+def staging_error(
     directory: JobDirectory, entry: Entry | None, error: OSError | UnsafePath
 ) -> StagingError:
+    """Why the job directory could not be written, and whether it ever can be.
+
+    Args:
+        directory: the job directory.
+        entry: the input that was being staged, if it was one.
+        error: what went wrong.
+    """
     about = f"job {directory.job_id!r}"
     if entry is not None:
         about += f", input {entry.path!r}"
@@ -223,7 +251,7 @@ def _staging_error(
             "the next pass goes on where this one stopped",
             final=False,
         )
-    if entry is not None and (isinstance(error, UnsafePath) or code in _BAD_PATH):
+    if entry is not None and (isinstance(error, UnsafePath) or code in BAD_PATH):
         return StagingError(
             f"{about}: this path cannot be made at {directory.path} ({error}); rename the file "
             "and upload again",
