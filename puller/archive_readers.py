@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import stat
 import tarfile
 import zipfile
@@ -185,6 +186,8 @@ def _tar_members(stream: _Forward) -> Iterator[Member]:
 
 
 def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
+    if info.size < 0:
+        raise ArtifactRefused(f"the member {info.name!r} has a negative size")
     if info.issparse():
         raise ArtifactRefused(f"the member {info.name!r} is a sparse file: pack it without -S")
     if info.isreg():
@@ -235,8 +238,10 @@ class _BoundedFile:
         """The position in the file."""
         return self._file.tell()
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Go anywhere."""
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go anywhere in it."""
+        if whence == os.SEEK_SET and offset < 0:
+            raise zipfile.BadZipFile("a header leads before its beginning")
         return self._file.seek(offset, whence)
 
     def read(self, size: int = -1) -> bytes:
