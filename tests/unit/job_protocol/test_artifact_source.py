@@ -114,8 +114,13 @@ def test_how_it_is_unpacked(name: str, form: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("stated", "algorithm"),
-    [(f"sha256:{SHA}", "sha256"), (SHA.upper(), "sha256"), ("sha512:" + SHA * 2, "sha512")]
-    + [("md5:" + "0" * 32, "md5"), ("0" * 40, "sha1")],
+    [
+        (f"sha256:{SHA}", "sha256"),
+        (SHA.upper(), "sha256"),
+        ("sha512:" + SHA * 2, "sha512"),
+        ("md5:" + "0" * 32, "md5"),
+        ("0" * 40, "sha1"),
+    ],
 )
 def test_a_checksum_wherever_it_is_stated(stated: str, algorithm: str) -> None:
     expected = Checksum(algorithm, stated.rpartition(":")[2].lower())
@@ -125,8 +130,10 @@ def test_a_checksum_wherever_it_is_stated(stated: str, algorithm: str) -> None:
 
 
 def test_options_are_parameters_of_the_source() -> None:
-    assert read("https://x/a?n=1", options={"m": "a b"}).origin == HttpSource("https://x/a?n=1&m=a+b")
-    assert read("git::https://x/a", options={"ref": "dev"}).origin == GitSource("https://x/a", "dev")
+    http = read("https://x/a?n=1", options={"m": "a b"})
+    assert http.origin == HttpSource("https://x/a?n=1&m=a+b")
+    git = read("git::https://x/a", options={"ref": "dev"})
+    assert git.origin == GitSource("https://x/a", "dev")
 
 
 @pytest.mark.parametrize(
@@ -211,8 +218,30 @@ def test_a_plain_url_of_the_own_bucket(url: str, found: S3Source | None) -> None
 
 _parts = st.lists(
     st.sampled_from(
-        ["git::", "s3::", "https://", "s3://", "x.org", "/", "//", "..", "a", ".tar.gz", "?"]
-        + ["archive=", "filename=", "ref=", "&", "%2e%2e", "%2F", "\0", "é", ":", "@", "-"]
+        [
+            "git::",
+            "s3::",
+            "https://",
+            "s3://",
+            "x.org",
+            "/",
+            "//",
+            "..",
+            "a",
+            ".tar.gz",
+            "?",
+            "archive=",
+            "filename=",
+            "ref=",
+            "&",
+            "%2e%2e",
+            "%2F",
+            "\x00",
+            "é",
+            ":",
+            "@",
+            "-",
+        ]
     ),
     max_size=12,
 ).map("".join)

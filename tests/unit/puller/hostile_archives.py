@@ -7,17 +7,15 @@ import io
 import struct
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 SYMLINK = 0o120777 << 16
-
-Entry = tuple[str, bytes, dict[str, object]]
 
 
 def tar(*members: tarfile.TarInfo | tuple[str, bytes], form: str = "w:gz", **how: int) -> bytes:
     """A tar of headers as they stand, and of plain files."""
     target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode=form, **how) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=target, mode=form, **how) as archive:
         for member in members:
             if isinstance(member, tuple):
                 info = tarfile.TarInfo(member[0])
@@ -192,7 +190,3 @@ def _flagged(archive: bytes) -> bytes:
     made[6] |= 1
     made[archive.index(b"PK\x01\x02") + 8] |= 1
     return bytes(made)
-
-
-def names(entries: Iterable[tuple[str, bytes]]) -> list[str]:
-    return [name for name, _ in entries]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
@@ -99,8 +100,19 @@ def test_an_honest_tar_arrives(place: Place, form: str, kind: int) -> None:
     )
     found = place.unpack(archive, form)
     assert found == sorted(
-        ["empty/", "bin/", "bin/tool", "bin/link", "script", "locked", "folder/", long]
-        + ["nothing", "folder/up", "same"]
+        [
+            "empty/",
+            "bin/",
+            "bin/tool",
+            "bin/link",
+            "script",
+            "locked",
+            "folder/",
+            long,
+            "nothing",
+            "folder/up",
+            "same",
+        ]
     )
     root = place.tree.path
     umask = os.umask(0o022)
@@ -191,10 +203,8 @@ def test_any_bytes_are_refused_or_taken(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, form: str
 ) -> None:
     place = Place(tmp_path_factory.mktemp("top"))
-    try:
+    with contextlib.suppress(ArtifactRefused):
         place.unpack(content, form)
-    except ArtifactRefused:
-        pass
     assert place.around() == place.before
 
 
@@ -214,10 +224,8 @@ def test_an_archive_with_flipped_bytes_is_refused_or_taken(
     ):
         made[at % len(made)] = value
     place = Place(tmp_path_factory.mktemp("top"))
-    try:
+    with contextlib.suppress(ArtifactRefused):
         place.unpack(bytes(made), form)
-    except ArtifactRefused:
-        pass
     assert place.around() == place.before
 
 
