@@ -49,6 +49,7 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"[a-z0-9-]{1,40}")
 _PATH_STYLE = re.compile(r"s3(?:[.-]([a-z0-9-]+))?\.amazonaws\.com(?:\.cn)?")
 _VIRTUAL_HOST = re.compile(r"(.+)\.s3(?:[.-]([a-z0-9-]+))?\.amazonaws\.com(?:\.cn)?")
+_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_.])?|[0-9a-f:.]+")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _FIELD = re.compile(r"[\t\x20-\x7e]*")
 _OWN_HEADERS = frozenset(
@@ -242,6 +243,8 @@ def http_url(url: str) -> str:
             f"the URL at {parts.hostname} has a user in it: write an Authorization header under "
             "`headers` instead"
         )
+    if not _HOST.fullmatch(parts.hostname):  # programs might read it differently
+        raise ArtifactProblem(f"{parts.hostname!r} is no name of a host, and no address")
     return url
 
 

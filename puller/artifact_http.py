@@ -240,7 +240,7 @@ def _redirected(url: str, location: str | None) -> str:
         raise ArtifactRefused("the server redirects, and does not say where to")
     target = urldefrag(urljoin(url, location)).url
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
-        raise ArtifactRefused(f"a redirect from https to {target[:300]!r}: only to https")
+        raise ArtifactRefused(f"a redirect to {urlsplit(target).netloc} without TLS: only to https")
     try:
         return http_url(target)
     except ArtifactProblem as error:

@@ -39,7 +39,9 @@ def stage_artifacts(
     """
     taken = set(inputs)
     for number, artifact in enumerate(artifacts):
-        about = f"job {directory.job_id!r}: artifact {number + 1} ({artifact.source[:300]})"
+        # Without what follows "?": a signed URL is nothing for logs and status objects.
+        source = artifact.source.partition("?")[0][:300]
+        about = f"job {directory.job_id!r}: artifact {number + 1} ({source})"
         try:
             one = ArtifactStaging(number, read_artifact(artifact), directory, control, sources)
             if not one.settle():

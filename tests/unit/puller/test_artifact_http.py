@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -111,8 +112,9 @@ def test_a_transfer_that_cannot_be_resumed_has_an_end(
 def _endless(request: BaseHTTPRequestHandler) -> None:
     request.send_response(200)
     request.end_headers()
-    for _ in range(100):
-        request.wfile.write(CONTENT)
+    with suppress(ConnectionError):
+        for _ in range(100):
+            request.wfile.write(CONTENT)
 
 
 @pytest.mark.parametrize("path", ["/large", "/endless"])

@@ -234,6 +234,11 @@ def test_a_destination_that_is_an_input_is_refused(job: Job) -> None:
     assert "file" in job.refused()
 
 
+def test_the_secret_of_a_signed_url_is_not_told(job: Job) -> None:
+    job.artifact("/gone?signature=secret")
+    assert "secret" not in job.refused()
+
+
 def test_a_host_that_is_not_listed(job: Job) -> None:
     job.artifacts = [Artifact(source="https://example.org/a")]
     assert 'add "example.org" to artifact_hosts' in job.refused()
