@@ -224,9 +224,8 @@ class SiteExamination:
         hosts = self._settings.artifact_hosts
         listed = f"fetched from {', '.join(hosts)}" if hosts else "artifact_hosts lists no host"
         git = shutil.which("git", path=self._commands.get("PATH") or os.defpath)
-        yield ok(
-            "artifacts", f"{listed}; {git or 'there is no git, which only git:: sources need'}"
-        )
+        found = f"git is {git}" if git else "there is no git, which only git:: sources need"
+        yield ok("artifacts", f"{listed}; {found}")
 
 
 def disk_finding(name: str, folder: Path, found: os.statvfs_result) -> Finding:
