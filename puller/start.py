@@ -42,15 +42,17 @@ def open_workplace(settings: Settings) -> Workplace:
     """
     # botocore, not boto3: nothing of what boto3 adds to it is needed, and it starts faster.
     session = botocore.session.Session(profile=settings.profile)
+    making = threading.Lock()  # a session must not make two clients at once
 
     def client(service: str, connections: int, region: str | None = None) -> Any:
         make: Any = session.create_client
-        return make(
-            service,
-            region_name=region or settings.region,
-            endpoint_url=settings.endpoint_url,
-            config=client_config(proxy=settings.proxy, connections=connections),
-        )
+        with making:
+            return make(
+                service,
+                region_name=region or settings.region,
+                endpoint_url=settings.endpoint_url,
+                config=client_config(proxy=settings.proxy, connections=connections),
+            )
 
     refuse_foreign(settings)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from threading import Lock
 from typing import IO, TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -45,9 +46,18 @@ class S3Artifacts:
         """Prepare to read.
 
         Args:
-            connect: makes a client for a region; None means that of the settings.
+            connect: makes a client for a region; None means that of the settings. Called once for
+                each region.
         """
-        self._connect = connect
+        self._make = connect
+        self._lock = Lock()
+        self._clients: dict[str | None, S3Client] = {}
+
+    def _connect(self, region: str | None) -> S3Client:
+        with self._lock:
+            if region not in self._clients:
+                self._clients[region] = self._make(region)
+            return self._clients[region]
 
     def find(self, source: S3Source) -> FoundObject:
         """The object as it is now.
