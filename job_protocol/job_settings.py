@@ -57,7 +57,7 @@ DEFAULT_DESTINATION = "local/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """What the site fetches before the job starts; `job_protocol.artifact_source` reads it.
+    """What the site fetches before the job starts; `job_protocol.artifact_plan` reads it.
 
     Attributes:
         source: a URL in the form of go-getter's.

@@ -75,7 +75,7 @@ def members_of(file: IO[bytes], form: str, most_bytes: int) -> Iterator[Member]:
 
     Args:
         file: the archive, open for reading.
-        form: see `job_protocol.artifact_source.ArtifactPlan`.
+        form: see `job_protocol.artifact_plan.ArtifactPlan`.
         most_bytes: bytes that it may have unpacked, headers included.
 
     Raises:

@@ -74,7 +74,7 @@ def unpack(file: IO[bytes], form: str, tree: ConfinedTree, limits: Limits) -> No
 
     Args:
         file: the archive, open for reading.
-        form: see `job_protocol.artifact_source.ArtifactPlan`.
+        form: see `job_protocol.artifact_plan.ArtifactPlan`.
         tree: the folder, which nothing else uses.
         limits: how much it may become.
 

@@ -16,9 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import starmap
 
+from job_protocol.artifact_plan import ArtifactPlan, Checksum
 from job_protocol.artifact_source import (
-    ArtifactPlan,
-    Checksum,
     GitSource,
     HttpSource,
     S3Source,

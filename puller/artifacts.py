@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from job_protocol.artifact_source import ArtifactProblem, read_artifact
+from job_protocol.artifact_plan import read_artifact
+from job_protocol.artifact_source import ArtifactProblem
 from job_protocol.job_settings import Artifact
 from puller import artifact_patience
 from puller.artifact_part import ArtifactUnfinished

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.json_schema import WithJsonSchema
 
-from job_protocol.artifact_source import ArtifactProblem, read_artifact
+from job_protocol.artifact_plan import read_artifact
+from job_protocol.artifact_source import ArtifactProblem
 from job_protocol.items import from_attributes, to_attributes
 from job_protocol.job_settings import DEFAULT_DESTINATION, DEFAULT_RETRY_DELAY, JobSettings
 from job_protocol.object_keys import Problem

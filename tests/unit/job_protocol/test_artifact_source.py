@@ -8,15 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from job_protocol.artifact_plan import ArtifactPlan, Checksum, read_artifact
 from job_protocol.artifact_source import (
-    ArtifactPlan,
     ArtifactProblem,
-    Checksum,
     GitSource,
     HttpSource,
     S3Source,
     own_object,
-    read_artifact,
 )
 from job_protocol.job_settings import Artifact
 from job_protocol.object_keys import input_path_problems
