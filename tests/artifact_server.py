@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -88,13 +89,14 @@ def status(code: int) -> Callable[[BaseHTTPRequestHandler], None]:
 
 
 @contextmanager
-def artifact_server() -> Iterator[ArtifactServer]:
+def artifact_server(tls: ssl.SSLContext | None = None) -> Iterator[ArtifactServer]:
     """A server on a free port of 127.0.0.1."""
     server = ArtifactServer()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            server.answer(self)
+            with suppress(ConnectionError):  # the puller may have seen enough
+                server.answer(self)
 
         def do_CONNECT(self) -> None:
             server.asked.append(Asked(self.requestline, dict(self.headers)))
@@ -104,6 +106,8 @@ def artifact_server() -> Iterator[ArtifactServer]:
             return
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        listening.socket = tls.wrap_socket(listening.socket, server_side=True)
     server.port = listening.server_address[1]
     thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
