@@ -8,7 +8,7 @@ never becomes a scheduler's flag.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from job_protocol.items import decoded_by, from_attributes
@@ -70,6 +70,35 @@ def _shared_inputs(rows: Iterable[Mapping[str, Any]]) -> tuple[SharedInput, ...]
     return tuple(from_attributes(SharedInput, row) for row in rows)
 
 
+DEFAULT_DESTINATION = "local/"
+"""Where an artifact goes if nothing is said, as in Nomad."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """What the site fetches before the job starts; `job_protocol.artifact_plan` reads it.
+
+    Attributes:
+        source: a URL in the form of go-getter's.
+        destination: a folder, or with mode `file` a file, relative to the job directory.
+        mode: `any`, `file` or `dir`.
+        checksum: `sha256:HEX`, also with `sha512`, `sha1` or `md5`; of the file that is fetched.
+        options: further parameters of the source.
+        headers: further headers of a request by HTTP.
+    """
+
+    source: str
+    destination: str = DEFAULT_DESTINATION
+    mode: str = "any"
+    checksum: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _artifacts(rows: Iterable[Mapping[str, Any]]) -> tuple[Artifact, ...]:
+    return tuple(from_attributes(Artifact, row) for row in rows)
+
+
 def _resources(attributes: Mapping[str, Any]) -> Resources:
     return from_attributes(Resources, attributes)
 
@@ -95,6 +124,7 @@ class JobSettings:
         reuse: patterns of earlier results that are inputs of a re-run.
         inputs: objects from elsewhere in the bucket. An admitted allocation has none: its manifest
             says which versions they were.
+        artifacts: what the site fetches before the job starts.
     """
 
     name: str | None = None
@@ -108,3 +138,4 @@ class JobSettings:
     exclude: tuple[str, ...] = decoded_by(tuple, default=())
     reuse: tuple[str, ...] = decoded_by(tuple, default=())
     inputs: tuple[SharedInput, ...] = decoded_by(_shared_inputs, default=())
+    artifacts: tuple[Artifact, ...] = decoded_by(_artifacts, default=())

@@ -8,6 +8,7 @@ a look and an access, is refused instead of followed.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -76,6 +77,14 @@ class ConfinedTree:
         self._trusted = trusted
         self._prefix = segments_of(inside)
         self.path = trusted.joinpath(*self._prefix)
+
+    def inside(self, path: str) -> ConfinedTree:
+        """A tree that is confined to a folder of this one.
+
+        Raises:
+            UnsafePath: the path is not plain.
+        """
+        return ConfinedTree(self._trusted, "/".join(self._prefix + segments_of(path)))
 
     @contextmanager
     def folder(self, path: str = "", *, create: bool = False) -> Iterator[int]:
@@ -194,3 +203,16 @@ class ConfinedTree:
         target_above, target_name = _folder_and_name(target_path)
         with self.folder(above) as source, target.folder(target_above) as to:
             os.rename(name, target_name, src_dir_fd=source, dst_dir_fd=to)
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it, if it is there; links are not followed.
+
+        Raises:
+            UnsafePath: it is the trusted folder itself, or a symbolic link stands in the way.
+            OSError: something could not be removed.
+        """
+        if not self._prefix:
+            raise UnsafePath(f"{self.path} is not jobferry's to remove")
+        above = ConfinedTree(self._trusted, "/".join(self._prefix[:-1]))
+        with suppress(FileNotFoundError), above.folder() as folder:
+            shutil.rmtree(self._prefix[-1], dir_fd=folder)

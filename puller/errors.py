@@ -39,6 +39,14 @@ class StagingError(PullerError):
         self.final = final
 
 
+class ArtifactRefused(PullerError):
+    """An artifact that this site may not fetch, that is not there, or that is not what it says."""
+
+
+class ArtifactUnavailable(PullerError):
+    """An artifact cannot be fetched now: the network, or the server that has it."""
+
+
 class SchedulerError(PullerError):
     """Root of what a scheduler adapter raises."""
 

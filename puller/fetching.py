@@ -81,10 +81,18 @@ def mode_of(path: str, fetched: Fetched, start: bytes, umask: int) -> int:
         umask: the puller's; it applies where the metadata says nothing.
     """
     stated = fetched.metadata.get(MODE_METADATA, "")
+    mode = default_mode(start, umask)
     if _OCTAL.fullmatch(stated):
         mode = int(stated, 8) & 0o777 | 0o600
-    elif start.startswith((b"#!", b"\x7fELF")):
-        mode = 0o755 & ~umask | 0o600
-    else:
-        mode = 0o644 & ~umask | 0o600
     return mode | (mode & 0o444) >> 2 if path == SCRIPT else mode
+
+
+def default_mode(start: bytes, umask: int) -> int:
+    """The permission bits of a file that comes without any.
+
+    Args:
+        start: its first four bytes: `#!` and ELF files become executable.
+        umask: the puller's.
+    """
+    executable = start.startswith((b"#!", b"\x7fELF"))
+    return (0o755 if executable else 0o644) & ~umask | 0o600

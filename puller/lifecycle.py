@@ -84,7 +84,7 @@ class Lifecycle:
     # ---- stage ----
 
     def stage(self, record: Record) -> Record | None:
-        """Fetch the inputs. Ends the allocation if they can never be had.
+        """Fetch the inputs and artifacts. Ends the allocation if they can never be had.
 
         Raises:
             StagingError: they cannot be had now.
@@ -100,6 +100,17 @@ class Lifecycle:
                 _LOG.info("%s: put what lay there aside as %s", told(record), prepared.moved_to)
             control = control_directory(self.place.settings.jobs_dir, allocation.id)
             stage(manifest, directory, control, self.place.bucket, cache=self._cache)
+            if allocation.settings.artifacts:
+                from puller.artifacts import stage_artifacts  # few jobs name any
+
+                stage_artifacts(
+                    allocation.settings.artifacts,
+                    [entry.path for entry in manifest.entries],
+                    directory,
+                    control,
+                    self.place.artifact_sources(),
+                    self.place.clock(),
+                )
         except (VersionGone, ManifestError) as error:
             return self.end_unsubmitted(
                 record, ClientStatus.FAILED, f"the manifest of inputs cannot be read: {error}"

@@ -161,13 +161,15 @@ class _Walk:
         path = f"{folder.path}/{name}" if folder.path else name
         source = f"{folder.source}/{name}" if folder.source else name
         if stat.S_ISLNK(status.st_mode):
-            self._link(folder, path, source)
+            self._link(folder, path, source, status)
         elif stat.S_ISDIR(status.st_mode):
             self._enter(_Folder(path, source, folder.through))
         else:
             self._file(path, source, status)
 
-    def _link(self, folder: _Folder, path: str, source: str) -> None:
+    def _link(self, folder: _Folder, path: str, source: str, link: os.stat_result) -> None:
+        if path == source and self._staged.files.get(path) == FileState.of(link):
+            return  # it came with an artifact; what it leads to is looked at where it is
         try:
             target = target_of(self._tree, self._roots, source)
             status = self._tree.lstat(target)

@@ -48,6 +48,9 @@ class Settings:
         resubmit_after: seconds after a submission of unknown fate before its absence from the
             scheduler's listing counts: a controller may still be working on a request whose
             sender was killed.
+        artifact_hosts: from where artifacts may be fetched: see `puller.artifact_hosts`.
+        max_artifact_bytes: bytes that one artifact may have, packed or unpacked.
+        artifact_patience: seconds for which an artifact that cannot be fetched is tried again.
     """
 
     site: str
@@ -74,6 +77,9 @@ class Settings:
     resubmit_after: float = 30.0
     cache_days: float = 30.0
     cache_bytes: int = 100 * 1024**3
+    artifact_hosts: tuple[str, ...] = ()
+    max_artifact_bytes: int = 10 * 1024**3
+    artifact_patience: float = 3600.0
 
     @property
     def state(self) -> Path:
@@ -96,8 +102,15 @@ _REQUIRED = tuple(
     if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
 )
 _FIELDS = {f.name: f for f in dataclasses.fields(Settings)}
-_INTEGERS = {"cache_bytes", "max_active"}
-_NUMBERS = {"cache_days", "command_timeout", "linger_interval", "lost_after", "resubmit_after"}
+_INTEGERS = {"cache_bytes", "max_active", "max_artifact_bytes"}
+_NUMBERS = {
+    "artifact_patience",
+    "cache_days",
+    "command_timeout",
+    "linger_interval",
+    "lost_after",
+    "resubmit_after",
+}
 _PATHS = {"jobs_dir", "state_dir", "lock_dir"}
 _LEAST = {
     "max_active": 1,
@@ -107,6 +120,8 @@ _LEAST = {
     "linger_interval": 0.1,
     "lost_after": 120,
     "resubmit_after": 1,
+    "max_artifact_bytes": 1,
+    "artifact_patience": 0,
 }
 
 
@@ -174,6 +189,8 @@ def _typed(name: str, value: Any) -> Any:
         return path
     if name == "submit_args":
         return _arguments(value)
+    if name == "artifact_hosts":
+        return _hosts(value)
     if name == "scheduler_environment":
         return {_text(key): _text(text) for key, text in dict(value).items()}
     if name in _INTEGERS or name in _NUMBERS:
@@ -203,6 +220,15 @@ def _arguments(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(value.split())
     return tuple(_text(argument) for argument in value)
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    hosts = _arguments(value)
+    if hosts:
+        from puller.artifact_hosts import ArtifactHosts  # only where the site allows any
+
+        ArtifactHosts.of(hosts)
+    return hosts
 
 
 def _text(value: Any) -> str:

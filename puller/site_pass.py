@@ -191,7 +191,8 @@ class SitePass:
         try:
             staged = self._steps.lifecycle.stage(record)
         except (StagingError, CloudRefused) as error:
-            _LOG.warning("%s: %s", told(record), error)
+            if str(error) != record.reported_reason:  # each pass meets what lasts again
+                _LOG.warning("%s: %s", told(record), error)
             return self._steps.lifecycle.report(record, record.reported, str(error))
         if staged is None or staged.phase is not Phase.STAGING:
             return staged

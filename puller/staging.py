@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +37,10 @@ WORKERS = 16
 _RECORD = "staged.jsonl"
 _PARTS = "parts"
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
-_BAD_PATH = frozenset({errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR})
+_ARTIFACT_RECORD = re.compile(r"artifact-[0-9]+\.jsonl")
+
+BAD_PATH = frozenset({errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR})
+"""Errors of a path that can never be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class StagedIndex:
     """What was staged, by which unchanged inputs are known when the job has ended.
 
     Attributes:
-        files: the state of each input as staged.
+        files: the state of each input, and of each file and link of an artifact, as staged.
         folders: all folders that staging made, without a slash at the end.
     """
 
@@ -53,12 +57,17 @@ class StagedIndex:
 
     @staticmethod
     def load(control: ConfinedTree) -> StagedIndex:
-        """Read what `stage` left in the allocation's control directory.
+        """Read what `stage` and `stage_artifacts` left in the allocation's control directory.
 
         Raises:
             OSError: it cannot be read.
         """
-        return StagedIndex.of(FileRecord(control, _RECORD).files)
+        files = dict(FileRecord(control, _RECORD).files)
+        with control.folder() as folder, os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+        for name in filter(_ARTIFACT_RECORD.fullmatch, names):
+            files |= FileRecord(control, name).files
+        return StagedIndex.of(files)
 
     @staticmethod
     def of(recorded: Mapping[str, FileState]) -> StagedIndex:
@@ -67,6 +76,11 @@ class StagedIndex:
         folders.update(path[:-1] for path in recorded if path.endswith("/"))
         files = {path: state for path, state in recorded.items() if not path.endswith("/")}
         return StagedIndex(files, frozenset(folders))
+
+
+def artifact_record(number: int) -> str:
+    """The name of the record of an artifact in the control directory."""
+    return f"artifact-{number}.jsonl"
 
 
 def stage(
@@ -111,7 +125,7 @@ def stage(
         with control.folder() as folder:
             os.rmdir(_PARTS, dir_fd=folder)
     except (OSError, UnsafePath) as error:
-        raise _staging_error(directory, None, error) from error
+        raise staging_error(directory, None, error) from error
     return StagedIndex.of(record.files)
 
 
@@ -176,7 +190,7 @@ def _fetch(
     except (OSError, UnsafePath) as error:
         if cache is not None and isinstance(error, OSError) and error.errno in _FULL:
             cache.make_room()
-        raise _staging_error(directory, entry, error) from error
+        raise staging_error(directory, entry, error) from error
     return entry.path, state
 
 
@@ -184,9 +198,16 @@ def _origin(entry: Entry) -> str:
     return "" if entry.key is None else f" (shared, {entry.key!r})"
 
 
-def _staging_error(
+def staging_error(
     directory: JobDirectory, entry: Entry | None, error: OSError | UnsafePath
 ) -> StagingError:
+    """Why the job directory could not be written, and whether it ever can be.
+
+    Args:
+        directory: the job directory.
+        entry: the input that was being staged, if it was one.
+        error: what went wrong.
+    """
     about = f"job {directory.job_id!r}"
     if entry is not None:
         about += f", input {entry.path!r}"
@@ -197,7 +218,7 @@ def _staging_error(
             "the next pass goes on where this one stopped",
             final=False,
         )
-    if entry is not None and (isinstance(error, UnsafePath) or code in _BAD_PATH):
+    if entry is not None and (isinstance(error, UnsafePath) or code in BAD_PATH):
         return StagingError(
             f"{about}: this path cannot be made at {directory.path} ({error}); rename the file "
             "and upload again",

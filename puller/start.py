@@ -7,7 +7,7 @@ import pwd
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import botocore.session
 from botocore.exceptions import BotoCoreError
@@ -23,6 +23,11 @@ from puller.schedulers.choose import choose_scheduler
 from puller.settings import ENVIRONMENT_PREFIX, Settings
 from puller.workplace import Workplace
 
+if TYPE_CHECKING:
+    from puller.artifact_staging import ArtifactSources
+
+T = TypeVar("T")
+
 _TABLE_CONNECTIONS = 10
 _FOREIGN = ("AWS_", ENVIRONMENT_PREFIX)
 _NOT_FOR_JOBS = ("AWS_*", f"{ENVIRONMENT_PREFIX}*")
@@ -37,15 +42,17 @@ def open_workplace(settings: Settings) -> Workplace:
     """
     # botocore, not boto3: nothing of what boto3 adds to it is needed, and it starts faster.
     session = botocore.session.Session(profile=settings.profile)
+    making = threading.Lock()  # a session must not make two clients at once
 
-    def client(service: str, connections: int) -> Any:
+    def client(service: str, connections: int, region: str | None = None) -> Any:
         make: Any = session.create_client
-        return make(
-            service,
-            region_name=settings.region,
-            endpoint_url=settings.endpoint_url,
-            config=client_config(proxy=settings.proxy, connections=connections),
-        )
+        with making:
+            return make(
+                service,
+                region_name=region or settings.region,
+                endpoint_url=settings.endpoint_url,
+                config=client_config(proxy=settings.proxy, connections=connections),
+            )
 
     refuse_foreign(settings)
     try:
@@ -68,6 +75,39 @@ def open_workplace(settings: Settings) -> Workplace:
         installation=journal.installation(),
         clock=time.time,
         login_environment=_Once(lambda: _job_environment(os.environ)),
+        artifact_sources=_Once(
+            lambda: _artifact_sources(
+                settings,
+                lambda region: client("s3", CONNECTIONS, region),
+                session.get_config_variable("ca_bundle"),
+            )
+        ),
+    )
+
+
+def _artifact_sources(
+    settings: Settings, connect: Callable[[str | None], Any], ca_bundle: str | None
+) -> ArtifactSources:
+    from puller.artifact_git import GitCheckouts, git_environment  # few jobs name any artifact
+    from puller.artifact_hosts import ArtifactHosts
+    from puller.artifact_http import HttpDownloads
+    from puller.artifact_staging import ArtifactSources
+    from puller.cloud.s3_artifacts import S3Artifacts
+
+    hosts = ArtifactHosts.of(settings.artifact_hosts)
+    http = HttpDownloads(hosts, proxy=settings.proxy, ca_bundle=ca_bundle)
+    commands = scheduler_environment(settings, os.environ)
+    return ArtifactSources(
+        hosts=hosts,
+        http=http,
+        s3=S3Artifacts(connect),
+        git=GitCheckouts(
+            http.addresses,
+            git_environment(commands, proxy=settings.proxy, ca_bundle=ca_bundle),
+        ),
+        bucket=settings.bucket,
+        max_bytes=settings.max_artifact_bytes,
+        patience=settings.artifact_patience,
     )
 
 
@@ -79,15 +119,15 @@ def scheduler_environment(settings: Settings, environment: Mapping[str, str]) ->
     return own | dict(settings.scheduler_environment)
 
 
-class _Once:
-    """Asks the login shell once in the life of the process, whichever thread comes first."""
+class _Once(Generic[T]):
+    """Asks or makes something once in the life of the process, whichever thread comes first."""
 
-    def __init__(self, ask: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, ask: Callable[[], T]) -> None:
         self._ask = ask
         self._lock = threading.Lock()
-        self._answer: Mapping[str, str] | None = None
+        self._answer: T | None = None
 
-    def __call__(self) -> Mapping[str, str]:
+    def __call__(self) -> T:
         with self._lock:
             if self._answer is None:
                 self._answer = self._ask()

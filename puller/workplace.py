@@ -6,12 +6,16 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from puller.bucket import Bucket
 from puller.cloud.queue import CloudQueue
 from puller.journal import Journal
 from puller.schedulers.interface import ListedJob, Scheduler
 from puller.settings import Settings
+
+if TYPE_CHECKING:
+    from puller.artifact_staging import ArtifactSources
 
 KILL_SWITCH = "stop-submitting"
 """A file of this name in the state directory stops every claim and submission at once."""
@@ -30,6 +34,7 @@ class Workplace:
         installation: the installation's id.
         clock: the time in seconds since the epoch.
         login_environment: the environment of the user's login shell, for jobs.
+        artifact_sources: how this site fetches artifacts.
     """
 
     settings: Settings
@@ -40,6 +45,7 @@ class Workplace:
     installation: str
     clock: Callable[[], float]
     login_environment: Callable[[], Mapping[str, str]]
+    artifact_sources: Callable[[], ArtifactSources]
 
     def submission_lock(self, allocation_id: str) -> Path:
         """The lock that a submitting process holds, even when it is an orphan."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import re
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.json_schema import WithJsonSchema
 
-from job_protocol.items import from_attributes
-from job_protocol.job_settings import DEFAULT_RETRY_DELAY, JobSettings
+from job_protocol.artifact_plan import read_artifact
+from job_protocol.artifact_source import ArtifactProblem
+from job_protocol.items import from_attributes, to_attributes
+from job_protocol.job_settings import DEFAULT_DESTINATION, DEFAULT_RETRY_DELAY, JobSettings
 from job_protocol.object_keys import Problem
 from job_protocol.path_patterns import problem_of
 
@@ -127,6 +129,33 @@ class SharedInputForm(_Form):
     )
 
 
+Text = Annotated[str, Field(max_length=2048)]
+Texts = Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], Text], Field()]
+_MAX_ARTIFACTS = 100
+_MAX_ARTIFACT_BYTES = 32 * 1024
+"""Together: they travel in the allocation's item, and its size is what each write costs."""
+
+
+class ArtifactForm(_Form):
+    """What the site fetches before the job starts, from where its administrator allows it."""
+
+    source: Annotated[str, Field(min_length=1, max_length=2048)] = Field(
+        description="https://..., s3://BUCKET/KEY or git::https://..., in go-getter's form."
+    )
+    destination: Annotated[str, Field(max_length=1024)] = Field(
+        DEFAULT_DESTINATION,
+        description="A folder (with mode file, a file), relative to the job directory.",
+    )
+    mode: Literal["any", "file", "dir"] = Field(
+        "any", description="What it becomes: any leaves it to the source."
+    )
+    checksum: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description='Of the file that is fetched, such as "sha256:HEX".'
+    )
+    options: Texts = Field({}, description="Further parameters of the source.")
+    headers: Texts = Field({}, description="Further headers of a request by HTTP.")
+
+
 class SettingsForm(_Form):
     """Settings of a job that a script cannot carry. Every field is optional."""
 
@@ -160,12 +189,16 @@ class SettingsForm(_Form):
     inputs: Annotated[list[SharedInputForm], Field(max_length=100)] | None = Field(
         None, description="Objects elsewhere in the bucket that are inputs too."
     )
+    artifacts: Annotated[list[ArtifactForm], Field(max_length=_MAX_ARTIFACTS)] | None = Field(
+        None, description="What the site fetches before the job starts."
+    )
 
 
 _NESTED: dict[str, type[_Form]] = {
+    "artifacts": ArtifactForm,
+    "inputs": SharedInputForm,
     "resources": ResourcesForm,
     "retries": RetriesForm,
-    "inputs": SharedInputForm,
 }
 
 
@@ -199,7 +232,29 @@ def parse_settings(key: str, body: bytes) -> tuple[JobSettings, list[Problem]]:
     resources = stated.get("resources", {})
     if (memory := resources.pop("memory", None)) is not None:
         resources["memory_mb"] = memory
-    return from_attributes(JobSettings, stated), []
+    settings = from_attributes(JobSettings, stated)
+    problems = _artifact_problems(key, settings)
+    return (JobSettings(), problems) if problems else (settings, [])
+
+
+def _artifact_problems(key: str, settings: JobSettings) -> list[Problem]:
+    found: list[Problem] = []
+    for number, artifact in enumerate(settings.artifacts):
+        try:
+            read_artifact(artifact)
+        except ArtifactProblem as error:
+            problem = f"artifacts.{number}: {error}"
+            found.append(Problem(key, problem, "correct it; see docs/protocol.md"))
+    size = len(json.dumps([to_attributes(artifact) for artifact in settings.artifacts]).encode())
+    if size > _MAX_ARTIFACT_BYTES:
+        found.append(
+            Problem(
+                key,
+                f"artifacts: {size} bytes together; at most {_MAX_ARTIFACT_BYTES} are taken",
+                "fetch fewer, or pack them into one archive",
+            )
+        )
+    return found
 
 
 def _problem(key: str, detail: Any) -> Problem:

@@ -95,6 +95,7 @@ def _checks(invocation: Invocation, settings: Settings) -> Iterator[tuple[str, C
     yield "kill switch", site.kill_switch
     yield "scheduler", site.scheduler
     yield "login shell", site.login_shell
+    yield "artifacts", site.artifacts
     cron = CronExamination(settings, invocation.settings_file, environment, time.time)
     yield "start", cron.start
     yield "cron's PATH", cron.path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -217,6 +218,14 @@ class SiteExamination:
             )
         else:
             yield ok("login shell", told)
+
+    def artifacts(self) -> Iterator[Finding]:
+        """From where jobs may have files fetched, and whether repositories are among them."""
+        hosts = self._settings.artifact_hosts
+        listed = f"fetched from {', '.join(hosts)}" if hosts else "artifact_hosts lists no host"
+        git = shutil.which("git", path=self._commands.get("PATH") or os.defpath)
+        found = f"git is {git}" if git else "there is no git, which only git:: sources need"
+        yield ok("artifacts", f"{listed}; {found}")
 
 
 def disk_finding(name: str, folder: Path, found: os.statvfs_result) -> Finding:

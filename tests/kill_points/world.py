@@ -102,6 +102,10 @@ class Faults:
         )
 
 
+def _no_artifacts() -> NoReturn:
+    raise AssertionError("no job of this world names artifacts")
+
+
 def _failure(name: str) -> Exception:
     if name in ("read", "write"):
         return _UNREACHABLE
@@ -346,6 +350,7 @@ class World:
             installation=journal.installation(),
             clock=lambda: self.now + self.offset,
             login_environment=dict,
+            artifact_sources=_no_artifacts,
         )
 
     # ---- what must hold ----

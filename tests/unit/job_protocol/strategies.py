@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from job_protocol.allocation import Allocation, LeftOut, ResultSummary
 from job_protocol.job import Job
-from job_protocol.job_settings import JobSettings, Resources, Retries, SharedInput
+from job_protocol.job_settings import Artifact, JobSettings, Resources, Retries, SharedInput
 from job_protocol.object_keys import Problem
 from job_protocol.states import ClientStatus, Desired, JobKind, JobStatus, Outcome, Role
 
@@ -47,6 +47,18 @@ job_settings = st.builds(
     queue=st.none() | text,
     retries=st.none() | st.builds(Retries, attempts=st.integers(0, 5), delay=st.integers(0, 100)),
     results=st.lists(text, max_size=3).map(tuple),
+    artifacts=st.lists(
+        st.builds(
+            Artifact,
+            source=text,
+            destination=text,
+            mode=st.sampled_from(["any", "file", "dir"]),
+            checksum=st.none() | text,
+            options=st.dictionaries(text, text, max_size=2),
+            headers=st.dictionaries(text, text, max_size=2),
+        ),
+        max_size=2,
+    ).map(tuple),
     exclude=st.lists(text, max_size=3).map(tuple),
     reuse=st.lists(text, max_size=3).map(tuple),
     inputs=st.lists(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from job_protocol.dynamodb_json import encode
 from job_protocol.items import to_attributes
-from job_protocol.job_settings import JobSettings, Resources, Retries
+from job_protocol.job_settings import Artifact, JobSettings, Resources, Retries
 from lambdas.rules.settings_form import SettingsForm, json_schema, parse_settings
 from tests.unit.job_protocol.strategies import patterns
 from tests.unit.lambdas.json_schema import accepts
@@ -55,6 +55,20 @@ def test_everything_that_is_stated_arrives() -> None:
             "results": ["out/**"],
             "exclude": ["*.tmp"],
             "reuse": ["再開/**"],
+            "artifacts": [
+                {"source": "https://x.org/a.jar"},
+                {
+                    "source": "git::https://x.org/b.git",
+                    "destination": "src",
+                    "mode": "dir",
+                    "options": {"ref": "main"},
+                },
+                {
+                    "source": "https://x.org/c",
+                    "checksum": "md5:" + "0" * 32,
+                    "headers": {"X-Token": "t"},
+                },
+            ],
         }
     ) == JobSettings(
         name="heat",
@@ -67,6 +81,20 @@ def test_everything_that_is_stated_arrives() -> None:
         results=("out/**",),
         exclude=("*.tmp",),
         reuse=("再開/**",),
+        artifacts=(
+            Artifact(source="https://x.org/a.jar"),
+            Artifact(
+                source="git::https://x.org/b.git",
+                destination="src",
+                mode="dir",
+                options={"ref": "main"},
+            ),
+            Artifact(
+                source="https://x.org/c",
+                checksum="md5:" + "0" * 32,
+                headers={"X-Token": "t"},
+            ),
+        ),
     )
 
 
@@ -155,6 +183,11 @@ def test_a_memory_size(text: object, mebibytes: int | None) -> None:
         ({"exclude": ["x"] * 101}, "exclude"),
         ({"reuse": ["[z-a]"]}, "reuse.0"),
         ({"reuse": [7]}, "reuse.0"),
+        ({"artifacts": [{}]}, "artifacts.0.source"),
+        ({"artifacts": [{"source": "https://x/a", "mode": "tree"}]}, "artifacts.0.mode"),
+        ({"artifacts": [{"source": "https://x/a"}, {"source": "file:///a"}]}, "artifacts.1"),
+        ({"artifacts": [{"source": "https://x/a", "options": {"n": 1}}]}, "artifacts.0.options.n"),
+        ({"artifacts": [{"source": "https://x/a?" + "a" * 1900}] * 20}, "artifacts"),
     ],
 )
 def test_a_wrong_value_is_told_with_its_field(document: dict[str, Any], field: str) -> None:
@@ -171,6 +204,7 @@ def test_an_unknown_setting_is_named_with_the_known_ones() -> None:
         ({"prioriti": 1}, "'prioriti'", "priority"),
         ({"resources": {"core": 1}}, "'resources.core'", "cpus"),
         ({"retries": {"attempts": 1, "mode": 1}}, "'retries.mode'", "delay"),
+        ({"artifacts": [{"source": "https://x/a", "url": 1}]}, "'artifacts.0.url'", "checksum"),
     ):
         _, (problem,) = parse_settings(KEY, json.dumps(document).encode())
         assert problem.problem == f"unknown setting {name}"
@@ -223,6 +257,18 @@ _resources = st.fixed_dictionaries(
         "tasks": _numbers,
     },
 )
+_artifacts = st.fixed_dictionaries(
+    {},
+    optional={
+        "source": st.sampled_from(["https://x/a", "s3://bucket/a", "", "x"]) | st.none(),
+        "destination": st.sampled_from(["local", "..", "a" * 1025]),
+        "mode": st.sampled_from(["any", "file", "dir", "tree"]),
+        "checksum": st.none() | st.just("md5:0"),
+        "options": st.dictionaries(_names, _names, max_size=2) | st.none(),
+        "headers": st.dictionaries(_names, _numbers | _names, max_size=2),
+        "url": st.none(),
+    },
+)
 documents = st.fixed_dictionaries(
     {},
     optional={
@@ -235,13 +281,18 @@ documents = st.fixed_dictionaries(
         "retries": st.fixed_dictionaries({"attempts": _numbers}, optional={"delay": _delays}),
         "results": _lists,
         "exclude": _lists | st.text(max_size=3),
+        "artifacts": st.lists(_artifacts, max_size=2),
         "other": st.none(),
     },
 )
 
 
-# What the schema cannot say: the limit of a time written as text, the grammar of a path pattern.
-_OF_THE_FORM_ALONE = ("time_limit", "retries.delay", "resources.memory", "results", "exclude")
+# What the schema cannot say: the limit of a time written as text, the grammar of a path pattern
+# and of a source.
+_OF_THE_FORM_ALONE = (
+    *("time_limit", "retries.delay", "resources.memory", "results", "exclude"),
+    "artifacts.",
+)
 
 
 @given(documents)

@@ -246,6 +246,18 @@ def site(settings: Settings, tmp_path: Path, mounts: str = MOUNTS) -> SiteExamin
     return SiteExamination(settings, {"PATH": "/nonexistent"}, {"PATH": "/nonexistent"}, table)
 
 
+def test_artifacts_are_told_and_a_missing_git_is_no_fault(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (finding,) = site(settings, tmp_path).artifacts()
+    assert finding.level is Level.OK
+    assert "lists no host" in finding.message
+    assert "no git" in finding.message
+    listed = replace(settings, artifact_hosts=("x.org", "s3://data"))
+    (finding,) = SiteExamination(listed, {"PATH": os.environ["PATH"]}, {}).artifacts()
+    assert "fetched from x.org, s3://data; git is /" in finding.message
+
+
 def test_directories_on_the_wrong_kind_of_file_system(settings: Settings, tmp_path: Path) -> None:
     local = levels(site(settings, tmp_path).directories())
     assert local["jobs_dir"] is Level.WARN

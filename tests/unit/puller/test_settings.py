@@ -77,7 +77,7 @@ def test_a_wrong_flag_names_the_command_line(tmp_path: Path) -> None:
 
 
 def test_an_unknown_setting_is_told_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="unknown setting 'sit'; known are bucket"):
+    with pytest.raises(SettingsError, match="unknown setting 'sit'; known are artifact_hosts"):
         load(tmp_path, "sit = 1")
 
 
@@ -107,3 +107,11 @@ def test_the_example_file_shows_every_setting_with_its_default() -> None:
     fields = {field.name: field for field in dataclasses.fields(Settings)}
     for name in ("lost_after", "resubmit_after", "max_active", "umask", "command_timeout"):
         assert stated[name] == fields[name].default, name
+
+
+def test_artifact_hosts_are_none_by_default_and_checked_when_read(tmp_path: Path) -> None:
+    assert load(tmp_path).artifact_hosts == ()
+    listed = load(tmp_path, 'artifact_hosts = ["*.example.org", "10.1.0.0/16", "s3://data"]')
+    assert listed.artifact_hosts == ("*.example.org", "10.1.0.0/16", "s3://data")
+    with pytest.raises(SettingsError, match=r"artifact_hosts.*'x\.org/a' is no host"):
+        load(tmp_path, 'artifact_hosts = ["x.org/a"]')
