@@ -6,10 +6,10 @@ from typing import Any
 
 from lambdas.rules.job_file.problems import TooMuchWork
 
-MAX_WORK = 400_000
+MAX_WORK = 200_000
 """Units for one file and its variables: a token read, an expression evaluated, a value copied.
 
-A thousand times what real job files need, and less than a second of a Lambda."""
+A hundred times what large job files need, and less than a second of a Lambda."""
 
 CHARACTERS_PER_UNIT = 16
 MAX_DEPTH = 40

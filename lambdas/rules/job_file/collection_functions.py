@@ -12,6 +12,7 @@ from lambdas.rules.job_file.values import (
     at,
     distinct,
     elements,
+    identity,
     same,
     to_list,
     to_map,
@@ -90,9 +91,8 @@ def _reverse(values: Any) -> Any:
 
 
 def _setintersection(first: Any, *others: Any) -> list[Any]:
-    sets = [to_list(other) for other in others]
-    keep = as_set(to_list(first))
-    return [v for v in keep if all(any(same(v, item) for item in other) for other in sets)]
+    sets = [set(map(identity, to_list(other))) for other in others]
+    return [value for value in as_set(to_list(first)) if all(identity(value) in s for s in sets)]
 
 
 def _slice(values: Any, start: Any, end: Any) -> list[Any]:

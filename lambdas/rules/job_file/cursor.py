@@ -86,10 +86,10 @@ class Cursor:
         self.budget.spend()
         if start >= len(self.text):
             return Token("end", "end of file", start, start)
+        if self.text.startswith("/*", start):
+            raise self.error("this comment is not closed with */", start)
         match = _TOKEN.match(self.text, start)
         if match is None:
-            if self.text.startswith("/*", start):
-                raise self.error("this comment is not closed with */", start)
             raise self.error(f"unexpected character {self.text[start]!r}", start)
         kind = match.lastgroup or "mark"
         if kind == "name" and match.end() - match.start() > MAX_NAME:

@@ -10,7 +10,7 @@ from lambdas.rules.job_file.durations import SECOND, nanoseconds
 from lambdas.rules.job_file.evaluation import Evaluation
 from lambdas.rules.job_file.expansion import expanded
 from lambdas.rules.job_file.nearest import did_you_mean
-from lambdas.rules.job_file.problems import Finding, HclError, Path
+from lambdas.rules.job_file.problems import MAX_FINDINGS, Finding, HclError, Path, TooMuchWork
 from lambdas.rules.job_file.schema import Field, Kind, Nested, Schema
 from lambdas.rules.job_file.specification import (
     CONSTRAINT,
@@ -96,6 +96,8 @@ class Decoder:
 
     def _problem(self, message: str, line: int, where: str, path: Path) -> None:
         self.problems.append(Finding(message, where, self._file, line, path))
+        if len(self.problems) >= MAX_FINDINGS:
+            raise TooMuchWork(f"more than {MAX_FINDINGS} problems; mend these first", line=line)
 
     def _block(
         self, body: Body, schema: Schema, names: Names, where: str, path: Path, line: int
@@ -251,10 +253,19 @@ class Decoder:
             return
         self.lines[(*path, field.json)] = block.line
         found = self._free(block.body, names, inside, (*path, field.json))
-        try:
-            stated[field.json] = _CONVERSIONS[field.kind](found)
-        except ValueError as error:
-            self._problem(str(error), block.line, inside, path)
+        stated[field.json] = found
+        if field.kind == "text_map":
+            stated[field.json] = self._texts_of(found, inside, (*path, field.json))
+
+    def _texts_of(self, found: dict[str, Any], where: str, path: Path) -> dict[str, str]:
+        texts: dict[str, str] = {}
+        for key, value in found.items():
+            try:
+                if value is not None:
+                    texts[key] = to_text(value)
+            except ValueError as error:
+                self._problem(f"{key}: {error}", self.lines.get((*path, key), 0), where, path)
+        return texts
 
     def _free(self, body: Body, names: Names, where: str, path: Path) -> dict[str, Any]:
         """A block without a schema: a driver's config. Blocks inside become lists of maps."""

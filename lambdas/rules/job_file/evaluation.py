@@ -10,7 +10,7 @@ from lambdas.rules.job_file.budget import Budget
 from lambdas.rules.job_file.functions import FUNCTIONS, REFUSED, call
 from lambdas.rules.job_file.nearest import did_you_mean
 from lambdas.rules.job_file.operators import BINARY, UNARY
-from lambdas.rules.job_file.problems import HclError, TooMuchWork
+from lambdas.rules.job_file.problems import HclError
 from lambdas.rules.job_file.types import conversion_to
 from lambdas.rules.job_file.values import at, elements, to_bool, to_text
 
@@ -173,8 +173,6 @@ class Evaluation:
         for argument in node.arguments:
             try:
                 return self.value(argument, names)
-            except TooMuchWork:
-                raise
             except HclError as error:
                 failed = f"no argument can be evaluated; the last one: {error}"
         raise ValueError(f"try(): {failed}")
@@ -184,8 +182,6 @@ class Evaluation:
             raise ValueError("can() takes one argument")
         try:
             self.value(node.arguments[0], names)
-        except TooMuchWork:
-            raise
         except HclError:
             return False
         return True

@@ -40,6 +40,7 @@ _PRECEDENCE = {
 }
 _WORDS = {"true": True, "false": False, "null": None}
 _MAX_DIGITS = 100
+_MAX_STEPS = 50
 
 
 def parse_expression(cursor: Cursor) -> Expression:
@@ -84,7 +85,7 @@ def _unary(cursor: Cursor) -> Expression:
 def _with_steps(cursor: Cursor) -> Expression:
     start = cursor.peek().start
     base = _term(cursor)
-    while True:
+    for _ in range(_MAX_STEPS):
         if cursor.at("."):
             base = _dotted(cursor, base)
         elif cursor.at("["):
@@ -94,6 +95,7 @@ def _with_steps(cursor: Cursor) -> Expression:
         if isinstance(base, Reference):
             source = cursor.text[start : cursor.position]
             base = Reference(base.line, base.root, base.steps, source)
+    raise cursor.error(f"more than {_MAX_STEPS} dots and indexes in a row")
 
 
 def _step(base: Expression, key: Expression) -> Expression:
@@ -137,7 +139,7 @@ def _indexed(cursor: Cursor, base: Expression) -> Expression:
 def _splat(cursor: Cursor, base: Expression, *, dots_only: bool) -> Expression:
     line = cursor.line
     steps: list[Expression] = []
-    while cursor.at(".") or (cursor.at("[") and not dots_only):
+    while len(steps) < _MAX_STEPS and (cursor.at(".") or (cursor.at("[") and not dots_only)):
         if cursor.accept("."):
             steps.append(_dot_key(cursor))
             continue

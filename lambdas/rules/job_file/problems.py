@@ -11,6 +11,10 @@ Path = tuple[str | int, ...]
 """A place in the JSON form: `("TaskGroups", 0, "Tasks", 1, "KillTimeout")`."""
 
 
+MAX_FINDINGS = 100
+"""Problems that are listed; who has more mends these first."""
+
+
 class HclError(ControlPlaneError):
     """A job file cannot be read or evaluated any further at one place.
 
@@ -23,8 +27,16 @@ class HclError(ControlPlaneError):
         self.line = line
 
 
-class TooMuchWork(HclError):
-    """Evaluating the file would take more work or memory than any real job file."""
+class TooMuchWork(ControlPlaneError):
+    """Reading stops here: it would take more work than any real job file, or all is wrong.
+
+    Attributes:
+        line: 1-based line in the file.
+    """
+
+    def __init__(self, message: str, *, line: int) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from lambdas.rules.job_file.budget import Budget
 from lambdas.rules.job_file.decoding import Decoder
 from lambdas.rules.job_file.evaluation import Evaluation
 from lambdas.rules.job_file.nearest import did_you_mean
-from lambdas.rules.job_file.problems import Finding, HclError, Places
+from lambdas.rules.job_file.problems import Finding, HclError, Places, TooMuchWork
 from lambdas.rules.job_file.syntax import Block, Body
 from lambdas.rules.job_file.variables import Names, VariableFile
 
@@ -64,11 +64,11 @@ def read_job_file(
             block = _job_block(body, file, decoder.problems)
             values = names.of(body, variables or {}, variable_files)
             job = decoder.job(block, values) if block is not None else None
-    except HclError as error:
+    except (HclError, TooMuchWork) as error:
         decoder.problems.append(Finding(str(error), file=file, line=error.line))
     except RecursionError:
-        # Operators and steps nest without brackets: 1+1+1+...; the stack is their bound.
-        message = "an expression has too many operators or steps; split it into locals"
+        # Operators nest without brackets: 1+1+1+...; the interpreter's stack is their bound.
+        message = "an expression has too many operators, or the text is nested too deeply"
         decoder.problems.append(Finding(message, file=file, line=budget.line))
     return JobFile(
         job if not decoder.problems else None,

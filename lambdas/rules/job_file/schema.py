@@ -1,4 +1,4 @@
-"""How Nomad's job specification is written down as data: blocks, attributes, what is unsupported."""
+"""How Nomad's job specification is written down as data: blocks, attributes, unsupported parts."""
 
 from __future__ import annotations
 

@@ -115,7 +115,11 @@ LOGS = Schema(
     fields={
         **_fields("whole", max_files="MaxFiles", max_file_size="MaxFileSizeMB"),
         **_fields("truth", enabled="Enabled", disabled="Disabled"),
-    }
+    },
+    no_effect={
+        "MaxFiles": ("logs are kept whole", 10),
+        "MaxFileSizeMB": ("logs are kept whole", 10),
+    },
 )
 DISPATCH_PAYLOAD = Schema(fields=_fields("text", file="File"))
 LIFECYCLE = Schema(fields={**_fields("text", hook="Hook"), **_fields("truth", sidecar="Sidecar")})
@@ -156,10 +160,6 @@ TASK = Schema(
         "Constraints": (_PLACEMENT, None),
         "ShutdownDelay": ("a batch job has no service to take out of a catalog first", 0),
         "User": (_ONE_ACCOUNT, ""),
-        "LogConfig": (
-            "logs are kept whole",
-            {"MaxFiles": 10, "MaxFileSizeMB": 10, "Disabled": False},
-        ),
     },
 )
 EPHEMERAL_DISK = Schema(
@@ -178,6 +178,7 @@ GROUP = Schema(
             max_client_disconnect="MaxClientDisconnect",
             stop_after_client_disconnect="StopAfterClientDisconnect",
             shutdown_delay="ShutdownDelay",
+            max_run_duration="MaxRunDuration",
         ),
         **_fields("truth", prevent_reschedule_on_lost="PreventRescheduleOnLost"),
     },
@@ -229,7 +230,7 @@ PARAMETERIZED = Schema(
 JOB = Schema(
     fields={
         **_fields("text", region="Region", namespace="Namespace", id="ID", name="Name"),
-        **_fields("text", type="Type"),
+        **_fields("text", type="Type", node_pool="NodePool"),
         **_fields("whole", priority="Priority"),
         **_fields("texts", datacenters="Datacenters"),
         **_fields("text_map", meta="Meta"),
@@ -243,7 +244,6 @@ JOB = Schema(
     },
     unsupported={
         "all_at_once": _left_out("AllAtOnce", "the site's scheduler starts what it can"),
-        "node_pool": _left_out("NodePool", _PLACEMENT, "default"),
         "update": _left_out("Update", _NO_DEPLOYMENT),
         "migrate": _left_out("Migrate", _NO_DEPLOYMENT),
         "spread": _left_out("Spreads", _PLACEMENT),

@@ -13,16 +13,19 @@ from lambdas.rules.job_file.nearest import did_you_mean
 from lambdas.rules.job_file.problems import Path
 
 _PROCESS = {"command": "text", "args": "texts", "work_dir": "text"}
-_ISOLATION = (
-    "pid_mode",
-    "ipc_mode",
-    "cap_add",
-    "cap_drop",
-    "cgroup_v1_override",
-    "cgroup_v2_override",
-    "oom_score_adj",
-    "denied_envvars",
-)
+_CONTAINER = {
+    "image": "text",
+    "command": "text",
+    "args": "texts",
+    "entrypoint": "texts",
+    "work_dir": "text",
+    "volumes": "texts",
+    "mount": "any",
+    "mounts": "any",
+    "force_pull": "any",
+    "image_pull_timeout": "any",
+    "labels": "any",
+}
 DRIVERS: dict[str, dict[str, str]] = {
     "raw_exec": _PROCESS,
     "exec": _PROCESS,
@@ -34,17 +37,19 @@ DRIVERS: dict[str, dict[str, str]] = {
         "args": "texts",
         "work_dir": "text",
     },
-    "docker": {},
-    "podman": {},
+    "script": {**_PROCESS, "script": "text"},
+    "docker": _CONTAINER,
+    "podman": _CONTAINER,
+    "container": _CONTAINER,
 }
-"""The drivers, and for those that run processes the keys of their config."""
+"""The drivers, and the keys of their config that can work here."""
 
 _OTHER_DRIVERS = {
-    "containerd": "use podman or docker, where the site has them",
-    "containerd-driver": "use podman or docker, where the site has them",
+    "containerd": "use the driver container: the site chooses how to run the image",
+    "containerd-driver": "use the driver container: the site chooses how to run the image",
     "exec2": "use exec",
     "qemu": "there are no virtual machines here",
-    "rkt": "use podman or docker, where the site has them",
+    "rkt": "use the driver container: the site chooses how to run the image",
 }
 _MAX_NAME = 255
 _MIN_MEMORY = 10
@@ -143,31 +148,35 @@ def _check_driver(task: Mapping[str, Any], report: Report, where: str, path: Pat
     else:
         for message in _config_problems(driver, config):
             report.problem(message, f"{where} > config", (*path, "Config"))
-        for key in _ISOLATION:
-            if key in config and DRIVERS[driver]:
-                message = f"{key!r} has no effect: the site's scheduler isolates the job"
-                report.warning(message, f"{where} > config", (*path, "Config", key))
+
+
+_NEEDED = {
+    "raw_exec": (("command",), "missing command"),
+    "exec": (("command",), "missing command"),
+    "java": (("jar_path", "class"), "jar_path or class must be specified"),
+    "script": (("script", "command"), "script or command must be specified"),
+    **dict.fromkeys(("docker", "podman", "container"), (("image",), "missing image")),
+}
 
 
 def _config_problems(driver: str, config: Mapping[str, Any]) -> Iterator[str]:
-    if driver in ("docker", "podman"):
-        if not config.get("image"):
-            yield f"the driver {driver!r} needs an image"
-        return
     known = DRIVERS[driver]
-    if driver == "java" and not (config.get("jar_path") or config.get("class")):
-        yield "jar_path or class must be specified"
-    if driver != "java" and not config.get("command"):
-        yield "missing command"
+    needed, message = _NEEDED[driver]
+    if not any(config.get(key) for key in needed):
+        yield message
     for key, value in config.items():
-        if key not in known and key not in _ISOLATION:
-            yield f"the driver {driver!r} has no key {key!r}{did_you_mean(key, known)}"
-        elif known.get(key) == "text" and not isinstance(value, str):
+        kind = known.get(key)
+        if kind is None:
+            hint = did_you_mean(key, known) or f"; it has: {', '.join(known)}"
+            yield f"the driver {driver!r} has no option {key!r} here{hint}"
+        elif kind == "text" and not isinstance(value, str):
             yield f"{key} must be a string"
-        elif known.get(key) == "texts" and not (
-            isinstance(value, list) and all(isinstance(item, str | int | float) for item in value)
-        ):
+        elif kind == "texts" and not _is_texts(value):
             yield f"{key} must be a list of strings"
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str | int | float) for item in value)
 
 
 def _resources(resources: Mapping[str, Any]) -> Iterator[str]:

@@ -19,6 +19,7 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _QUOTED_TEXT = re.compile(r'[^"\\$%\n]+')
 _FREE_TEXT = re.compile(r"[^$%]+")
 _UNICODE = re.compile(r"u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})")
+_DIRECTIVE_WORK = 5
 _SURROGATES = range(0xD800, 0xE000)
 
 
@@ -178,6 +179,7 @@ def _interpolation(cursor: Cursor, parts: _Parts) -> None:
 
 def _directive(cursor: Cursor, parts: _Parts) -> None:
     line = cursor.line
+    cursor.budget.spend(_DIRECTIVE_WORK)
     with cursor.nested(lines_matter=False):
         _open(cursor, parts)
         word = cursor.expect_name("if, else, endif, for or endfor after %{")

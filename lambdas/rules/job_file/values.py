@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from decimal import Decimal
+from itertools import islice
 from math import isfinite
 from typing import Any
 
 MAX_BITS = 512
 """Precision of Nomad's numbers; larger whole numbers are refused."""
+
+_SHOWN = 10
+"""Names of elements in a message."""
 
 _EXACT_FLOATS = 2**53
 _NUMBER = re.compile(r"[+-]?[0-9]{1,150}(?:\.[0-9]{1,150})?(?:[eE][+-]?[0-9]{1,3})?")
@@ -149,12 +153,12 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _identity(value: Any) -> Any:
-    """A hashable stand-in: equal for equal values only."""
+def identity(value: Any) -> Any:
+    """A hashable stand-in: equal for equal values (see `same`) only."""
     if isinstance(value, list):
-        return ("list", tuple(map(_identity, value)))
+        return ("list", tuple(map(identity, value)))
     if isinstance(value, dict):
-        return ("map", tuple((key, _identity(value[key])) for key in sorted(value)))
+        return ("map", tuple((key, identity(value[key])) for key in sorted(value)))
     return (kind_of(value), value)
 
 
@@ -162,7 +166,7 @@ def distinct(values: Iterable[Any]) -> list[Any]:
     """The values without repetition, in the order of their first appearance."""
     found: dict[Any, Any] = {}
     for value in values:
-        found.setdefault(_identity(value), value)
+        found.setdefault(identity(value), value)
     return list(found.values())
 
 
@@ -196,7 +200,7 @@ def at(value: Any, key: Any) -> Any:
     if isinstance(value, dict):
         name = to_text(key)
         if name not in value:
-            known = ", ".join(sorted(value)[:10]) or "none"
+            known = ", ".join(sorted(islice(value, _SHOWN))) or "none"
             raise ValueError(f"there is no element {name!r}; there are: {known}")
         return value[name]
     if isinstance(value, list):

@@ -13,11 +13,12 @@ from lambdas.rules.job_file.bodies import parse_file, parse_value
 from lambdas.rules.job_file.budget import Budget
 from lambdas.rules.job_file.evaluation import Evaluation
 from lambdas.rules.job_file.nearest import did_you_mean
-from lambdas.rules.job_file.problems import Finding, HclError, TooMuchWork
+from lambdas.rules.job_file.problems import Finding, HclError
 from lambdas.rules.job_file.syntax import Attribute, Block, Body, Expression, Literal
 from lambdas.rules.job_file.types import Conversion, conversion_to
 from lambdas.rules.job_file.values import to_bool, to_text
 
+_WORK_OF_A_FAILURE = 10
 _DECLARATION = ("type", "default", "description", "sensitive")
 
 
@@ -231,9 +232,8 @@ class Names:
             for name, attribute in list(waiting.items()):
                 try:
                     names["local"][name] = self._evaluation.value(attribute.expression, names)
-                except TooMuchWork:
-                    raise
                 except HclError as error:
+                    self._budget.spend(_WORK_OF_A_FAILURE)
                     failed[name] = error
                 else:
                     del waiting[name]
