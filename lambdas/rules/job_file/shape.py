@@ -7,7 +7,7 @@ from typing import Any
 
 from lambdas.rules.job_file.durations import MAX_DURATION, nanoseconds
 from lambdas.rules.job_file.nearest import did_you_mean
-from lambdas.rules.job_file.problems import Finding, Path, Places
+from lambdas.rules.job_file.problems import MAX_FINDINGS, Finding, Path, Places
 from lambdas.rules.job_file.schema import Field, Kind, Nested, Schema, Unsupported
 from lambdas.rules.job_file.specification import JOB, RESOURCES
 from lambdas.rules.job_file.values import kind_of
@@ -115,6 +115,8 @@ class Shape:
         spelled = {name.lower(): name for name in (*known, *schema.set_by_server)}
         stated: dict[str, Any] = {}
         for key, value in given.items():
+            if len(self.problems) >= MAX_FINDINGS:
+                break  # who has so many problems mends these first
             name = spelled.get(str(key).lower(), str(key))  # Go's decoder ignores the case
             if value is None or name in schema.set_by_server:
                 continue

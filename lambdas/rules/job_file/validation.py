@@ -11,7 +11,7 @@ from typing import Any
 
 from job_protocol.object_keys import job_id_problems
 from lambdas.rules.job_file.nearest import did_you_mean
-from lambdas.rules.job_file.problems import Finding, Path, Places
+from lambdas.rules.job_file.problems import MAX_FINDINGS, Finding, Path, Places
 from lambdas.rules.job_file.shape import Shape
 from lambdas.rules.job_file.task_rules import Report, check_task, name_problem, restart_problems
 
@@ -79,7 +79,8 @@ def admit(job: Mapping[str, Any], clock: Clock, places: Places | None = None) ->
     _check_periodic(stated, report, clock)
     _check_parameterized(stated, report)
     accepted = None if shape.problems else {**stated, "Name": stated.get("Name") or stated["ID"]}
-    return Admission(accepted, tuple(shape.problems), tuple(shape.warnings))
+    problems, warnings = shape.problems[:MAX_FINDINGS], shape.warnings[:MAX_FINDINGS]
+    return Admission(accepted, tuple(problems), tuple(warnings))
 
 
 def _check_head(job: Mapping[str, Any], report: Report) -> None:
