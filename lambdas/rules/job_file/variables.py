@@ -16,9 +16,23 @@ from lambdas.rules.job_file.nearest import did_you_mean
 from lambdas.rules.job_file.problems import Finding, HclError
 from lambdas.rules.job_file.syntax import Attribute, Block, Body, Expression, Literal
 from lambdas.rules.job_file.types import Conversion, conversion_to
-from lambdas.rules.job_file.values import to_bool, to_text
+from lambdas.rules.job_file.values import (
+    kind_of,
+    to_bool,
+    to_list,
+    to_map,
+    to_number,
+    to_text,
+)
 
 _WORK_OF_A_FAILURE = 10
+_OF_KIND: dict[str, Conversion] = {
+    "string": to_text,
+    "number": to_number,
+    "bool": to_bool,
+    "list": to_list,
+    "map": to_map,
+}
 _DECLARATION = ("type", "default", "description", "sensitive")
 
 
@@ -124,6 +138,8 @@ class Names:
             convert = conversion_to(kind, self._plain) if kind else _as_it_is
             takes_text = kind is not None and getattr(kind, "root", "") == "string"
             value = self._converted(default, convert) if default else None
+            if kind is None and value is not None:  # the default's type is the variable's
+                convert, takes_text = _OF_KIND[kind_of(value)], isinstance(value, str)
         except HclError as error:
             self._report(str(error), error.line, f'variable "{name}"')
             convert, takes_text, value = _as_it_is, False, None

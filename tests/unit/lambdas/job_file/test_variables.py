@@ -49,6 +49,9 @@ def _declared(body: str) -> str:
         ('type = "string"', '"x"', "x"),
         ("", "plain words", "plain words"),
         ("default = [1]", None, [1]),
+        ("default = [1]", "[2]", [2]),
+        ("default = true", "false", False),
+        ('default = "x"', "[2]", "[2]"),
         ("default = null", None, None),
     ],
 )
@@ -62,7 +65,7 @@ def test_single_values_win_over_files_and_later_files_over_earlier_ones() -> Non
     found, problems = _read(
         head, "[var.a, var.b, var.c, var.d]", {"d": "4"}, "b = 2\nc = 2\nd = 2", "c = 3\nd = 3"
     )
-    assert (found, problems) == ([1, 2, 3, "4"], [])
+    assert (found, problems) == ([1, 2, 3, 4], [])
 
 
 def test_locals_may_use_each_other_in_any_order() -> None:
