@@ -6,6 +6,7 @@ Source: Canonicalize in nomad/api/{jobs,tasks,resources}.go.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from lambdas.rules.job_file.durations import HOUR, SECOND
@@ -128,7 +129,7 @@ def canonical(job: Mapping[str, Any]) -> dict[str, Any]:
             whole[key] = {**defaults, **whole[key]}
     reschedule = whole.pop("Reschedule", {})
     whole["TaskGroups"] = [_group(group, reschedule) for group in job.get("TaskGroups", [])]
-    return whole
+    return deepcopy(whole)
 
 
 def _stated(part: Mapping[str, Any]) -> dict[str, Any]:

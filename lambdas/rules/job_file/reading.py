@@ -82,7 +82,7 @@ def _from_json(text: str) -> dict[str, Any]:
     if len(text) > MAX_TEXT:
         raise HclError(f"the file has more than {MAX_TEXT} characters", line=1)
     try:
-        document = json.loads(text.lstrip("\ufeff"))
+        document = json.loads(text.lstrip("\ufeff"), parse_constant=_no_number)
     except ValueError as error:
         line = getattr(error, "lineno", 1)
         raise HclError(f"this is no JSON: {error}", line=line) from None
@@ -96,6 +96,10 @@ def _from_json(text: str) -> dict[str, Any]:
     if not isinstance(job, dict):
         raise HclError("'Job' must be an object", line=1)
     return job
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
 
 
 def _job_block(body: Body, file: str, problems: list[Finding]) -> Block | None:

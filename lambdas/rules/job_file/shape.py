@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 from lambdas.rules.job_file.durations import MAX_DURATION, nanoseconds
@@ -16,7 +17,7 @@ STATED_BY_NOBODY = {"CPU": 100, "MemoryMB": 300}
 """Nomad's default resources. A view of a job fills them in together with `DiskMB`; when such a view
 comes back as a registration, nobody has stated them, and they must not become scheduler flags."""
 
-_DEPTH = 40
+_DEPTH = 60
 
 
 def _text(value: Any) -> str:
@@ -56,14 +57,23 @@ def _texts(value: Any) -> list[str]:
 def _map(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"must be an object, not a {kind_of(value)}")
-    if _deeper(value, _DEPTH):
-        raise ValueError(f"is nested more than {_DEPTH} levels")
     return value
 
 
-def _deeper(value: Any, levels: int) -> bool:
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return levels < 0 or any(_deeper(part, levels - 1) for part in parts)
+def _unstorable(value: Any, levels: int = _DEPTH) -> str | None:
+    """Why a value cannot be stored as JSON and read back, or None."""
+    if levels < 0:
+        return f"it is nested more than {_DEPTH} levels"
+    if isinstance(value, float) and not isfinite(value):
+        return "it contains NaN or an infinite number"
+    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        return "it contains half of a surrogate pair, which is no character"
+    parts: Iterable[Any] = ()
+    if isinstance(value, dict):
+        parts = (*value, *value.values())
+    elif isinstance(value, list):
+        parts = value
+    return next((why for part in parts if (why := _unstorable(part, levels - 1))), None)
 
 
 def _text_map(value: Any) -> dict[str, str]:
@@ -98,6 +108,9 @@ class Shape:
 
     def job(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """The job with what is stated: no nulls, no empty collections, no keys of the server."""
+        if (why := _unstorable(job)) is not None:
+            self._problem(f"the job cannot be stored: {why}", "", ())
+            return {}
         name = job.get("ID", job.get("Name", ""))
         return self._object(job, JOB, f'job "{name}"', ())
 

@@ -65,6 +65,8 @@ def admit(job: Mapping[str, Any], clock: Clock, places: Places | None = None) ->
     """
     shape = Shape(places)
     stated = shape.job(job)
+    if not stated and shape.problems:
+        return Admission(None, tuple(shape.problems), ())
     where = f'job "{stated.get("ID", "")}"'
 
     def problem(message: str, inside: str, path: Path) -> None:

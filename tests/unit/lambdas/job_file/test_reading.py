@@ -324,6 +324,7 @@ job "x" {
         ),
         ('{"job": {"a": {}}}', "x.nomad:1: JSON job files have the form of Nomad's API"),
         ("{", "x.nomad:1: this is no JSON: "),
+        ('{"ID": NaN}', "x.nomad:1: this is no JSON: NaN is no number"),
         ('{"Job": 1}', "x.nomad:1: 'Job' must be an object"),
     ],
 )

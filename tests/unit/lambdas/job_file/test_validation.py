@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -313,6 +314,22 @@ def test_what_is_stated_in_vain_is_warned_about(sent: dict[str, Any], warning: s
 def test_all_problems_come_at_once() -> None:
     sent = job(Type="service", Priority=0, TaskGroups=[group(Count=-1, Tasks=[task("alloc")])])
     assert len(_problems(sent)) == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (float("nan"), "it contains NaN or an infinite number"),
+        ({"a": [float("inf")]}, "it contains NaN or an infinite number"),
+        ("\ud800", "it contains half of a surrogate pair, which is no character"),
+        ({"\udfff": 1}, "it contains half of a surrogate pair, which is no character"),
+        (json.loads("[" * 70 + "]" * 70), "it is nested more than 60 levels"),
+    ],
+    ids=["nan", "infinite", "text", "key", "deep"],
+)
+def test_what_cannot_be_stored_is_refused(value: Any, why: str) -> None:
+    sent = of_task(Config={"command": "a", "args": value})
+    assert _problems(sent) == [f"the job cannot be stored: {why}"]
 
 
 def test_no_more_problems_than_a_person_reads_are_listed() -> None:
