@@ -18,6 +18,13 @@ Names = Mapping[str, Any]
 """What `var`, `local` and the names of `for` and `dynamic` stand for."""
 
 
+_DECLARED = {"var": "variable", "local": "local"}
+
+
+def _undeclared(root: str, name: str, known: Mapping[str, Any]) -> str:
+    return f"there is no {_DECLARED[root]} {name!r}{did_you_mean(name, known)}"
+
+
 class Evaluation:
     """Evaluates expressions of one file.
 
@@ -87,6 +94,8 @@ class Evaluation:
         if node.root not in names:
             return "${" + node.source + "}"
         value = names[node.root]
+        if node.root in _DECLARED and node.steps and node.steps[0] not in value:
+            raise ValueError(_undeclared(node.root, str(node.steps[0]), value))
         for step in node.steps:
             value = at(value, step)
         self._budget.spend_on(value)

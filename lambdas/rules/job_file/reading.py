@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas.rules.job_file.bodies import MAX_TEXT, parse_file
+from lambdas.rules.job_file.bodies import parse_file
 from lambdas.rules.job_file.budget import Budget
 from lambdas.rules.job_file.decoding import Decoder
 from lambdas.rules.job_file.evaluation import Evaluation
+from lambdas.rules.job_file.json_text import parsed_json
 from lambdas.rules.job_file.nearest import did_you_mean
 from lambdas.rules.job_file.problems import Finding, HclError, Places, TooMuchWork
 from lambdas.rules.job_file.syntax import Block, Body
@@ -79,13 +79,7 @@ def read_job_file(
 
 
 def _from_json(text: str) -> dict[str, Any]:
-    if len(text) > MAX_TEXT:
-        raise HclError(f"the file has more than {MAX_TEXT} characters", line=1)
-    try:
-        document = json.loads(text.lstrip("\ufeff"), parse_constant=_no_number)
-    except ValueError as error:
-        line = getattr(error, "lineno", 1)
-        raise HclError(f"this is no JSON: {error}", line=line) from None
+    document = parsed_json(text)
     if "job" in document and "Job" not in document:
         raise HclError(
             "JSON job files have the form of Nomad's API ({'Job': {'ID': ...}}), "
@@ -96,10 +90,6 @@ def _from_json(text: str) -> dict[str, Any]:
     if not isinstance(job, dict):
         raise HclError("'Job' must be an object", line=1)
     return job
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no number")
 
 
 def _job_block(body: Body, file: str, problems: list[Finding]) -> Block | None:

@@ -12,8 +12,9 @@ from typing import Any
 from lambdas.rules.job_file.bodies import parse_file, parse_value
 from lambdas.rules.job_file.budget import Budget
 from lambdas.rules.job_file.evaluation import Evaluation
+from lambdas.rules.job_file.json_text import parsed_json
 from lambdas.rules.job_file.nearest import did_you_mean
-from lambdas.rules.job_file.problems import Finding, HclError
+from lambdas.rules.job_file.problems import MAX_FINDINGS, Finding, HclError, TooMuchWork
 from lambdas.rules.job_file.syntax import Attribute, Block, Body, Expression, Literal
 from lambdas.rules.job_file.types import Conversion, conversion_to
 from lambdas.rules.job_file.values import (
@@ -97,6 +98,8 @@ class Names:
 
     def _report(self, message: str, line: int, block: str = "", file: str | None = None) -> None:
         self._found.append(Finding(message, block, self._file if file is None else file, line))
+        if len(self._found) >= MAX_FINDINGS:
+            raise TooMuchWork(f"more than {MAX_FINDINGS} problems; mend these first", line=line)
 
     def _declared(self, body: Body) -> dict[str, _Declared]:
         declared: dict[str, _Declared] = {}
@@ -158,13 +161,11 @@ class Names:
     def _from_file(self, file: VariableFile, declared: Mapping[str, _Declared]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         try:
-            body = parse_file(file.text, self._budget)
+            attributes = self._attributes(file)
         except HclError as error:
             self._report(str(error), error.line, file=file.name)
             return values
-        for block in body.blocks:
-            self._report("a variable file has no blocks", block.line, file=file.name)
-        for attribute in body.attributes:
+        for attribute in attributes:
             name = attribute.name
             if name not in declared:
                 self._undeclared(name, declared, attribute.line, file.name)
@@ -174,6 +175,17 @@ class Names:
             except HclError as error:
                 self._report(f"{name}: {error}", error.line, file=file.name)
         return values
+
+    def _attributes(self, file: VariableFile) -> Sequence[Attribute]:
+        """The values of a file: HCL, or a JSON object."""
+        if file.text.lstrip("\ufeff \t\r\n").startswith("{"):
+            stated = parsed_json(file.text)
+            self._budget.spend_on(stated)
+            return [Attribute(name, Literal(1, value), 1) for name, value in stated.items()]
+        body = parse_file(file.text, self._budget)
+        for block in body.blocks:
+            self._report("a variable file has no blocks", block.line, file=file.name)
+        return body.attributes
 
     def _undeclared(
         self, name: str, declared: Iterable[str], line: int, file: str | None = None

@@ -29,6 +29,10 @@ TOO_DEEP = "more than 40 levels of nesting"
         (_doubling("[1, 2]", "concat(X, X)"), TOO_MUCH),
         (_doubling('"ab"', '"${X}${X}"'), TOO_MUCH),
         (_doubling("{a = 1}", "{a = X, b = X}"), TOO_MUCH),
+        (
+            'variable "v" {\n' + "".join(f"a{n} = 1\n" for n in range(9_000)) + "}",
+            f"more than {MAX_FINDINGS} problems",
+        ),
         (_doubling("3", "X * X"), "local.a9: the number has more than 512 bits"),
         (_with("[for a in range(999): [for b in range(999): b]]"), TOO_MUCH),
         (_with("range(100000000)"), TOO_MUCH),

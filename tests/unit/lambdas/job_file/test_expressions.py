@@ -196,7 +196,9 @@ def test_functions(text: str, value: Any) -> None:
     [
         ("1 / 0", "division by zero"),
         ('"a" + 1', "a number is needed here, not a string: 'a'"),
-        ("var.nmae", "there is no element 'nmae'; there are: list, map, n, name, none"),
+        ("var.nmae", "there is no variable 'nmae'; did you mean 'name'?"),
+        ("local.row", "there is no local 'row'; did you mean 'rows'?"),
+        ("var.map.v", "there is no element 'v'; there are: k"),
         ("var.list[5]", "there is no element 5 in a list of 2"),
         ('"x${var.list}"', "a string is needed here, not a list"),
         ('"x${var.none}"', "a string is needed here, not null"),

@@ -68,6 +68,13 @@ def test_single_values_win_over_files_and_later_files_over_earlier_ones() -> Non
     assert (found, problems) == ([1, 2, 3, 4], [])
 
 
+def test_a_variable_file_may_be_json() -> None:
+    assert _read(_declared("type = list(string)"), "var.v", {}, '{"v": ["a", 1]}') == (
+        ["a", "1"],
+        [],
+    )
+
+
 def test_locals_may_use_each_other_in_any_order() -> None:
     head = (
         'variable "v" { default = 1 }\nlocals {\n c = local.b + 1\n}\nlocals {\n b = var.v + 1\n}'
@@ -98,6 +105,7 @@ def test_locals_may_use_each_other_in_any_order() -> None:
             "0.hcl:1: the job file has no variable 'core'; did you mean 'cores'?",
         ),
         (_declared("default = 1"), {}, ["v = = 1"], "0.hcl:1: expected a value, found '='"),
+        (_declared("default = 1"), {}, ['{"v": }'], "0.hcl:1: this is no JSON: "),
         (_declared("default = 1"), {}, ["a { }"], "0.hcl:1: a variable file has no blocks"),
         (
             _declared("type = number"),
@@ -137,7 +145,7 @@ def test_locals_may_use_each_other_in_any_order() -> None:
             _declared("default = 1") + "\nlocals {\n a = local.b\n b = local.a\n}",
             {},
             [],
-            "x.nomad:5: locals: local.a: there is no element 'b'; there are: none",
+            "x.nomad:5: locals: local.a: there is no local 'b'",
         ),
     ],
 )
