@@ -6,12 +6,12 @@ from typing import Any
 
 from lambdas.rules.job_file.problems import TooMuchWork
 
-MAX_WORK = 200_000
+MAX_WORK = 100_000
 """Units for one file and its variables: a token read, an expression evaluated, a value copied.
 
 A hundred times what large job files need, and less than a second of a Lambda."""
 
-CHARACTERS_PER_UNIT = 16
+CHARACTERS_PER_UNIT = 64
 MAX_DEPTH = 40
 """Levels of nested brackets, templates and blocks."""
 

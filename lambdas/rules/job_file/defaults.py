@@ -55,6 +55,10 @@ _GROUP = {
     "Volumes": None,
     "Scaling": None,
     "Meta": None,
+    "MaxClientDisconnect": None,
+    "StopAfterClientDisconnect": None,
+    "PreventRescheduleOnLost": False,
+    "ShutdownDelay": None,
 }
 _EPHEMERAL_DISK = {"Sticky": False, "Migrate": False, "SizeMB": 300}
 _LOGS = {"MaxFiles": 10, "MaxFileSizeMB": 10, "Disabled": False}

@@ -184,7 +184,7 @@ class Shape:
     def _unsupported(
         self, name: str, value: Any, known: Unsupported, where: str, path: Path
     ) -> None:
-        if not value or value == known.default:
+        if _says_nothing(value) or value == known.default:
             return
         if known.refused:
             self._problem(f"{name!r} is not supported: {known.why}", where, path)
@@ -199,6 +199,13 @@ class Shape:
             if name in stated and stated[name] not in (default, 0, ""):
                 message = f"{name!r} has no effect: {why}"
                 self.warnings.append(self.finding(message, where, (*path, name)))
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether a value is one that Nomad fills in: `{"Namespace": "", "Cluster": "default"}`."""
+    if isinstance(value, dict):
+        return all(not part or part == "default" for part in value.values())
+    return not value
 
 
 def _word(nested: Nested) -> str:

@@ -57,6 +57,30 @@ def test_nulls_empty_collections_and_what_the_server_sets_are_no_statement() -> 
     assert _warnings(sent) == []
 
 
+def test_a_job_as_nomad_itself_shows_it_is_admitted_without_a_warning() -> None:
+    shown = canonical(of_task(Resources={"CPU": 500, "MemoryMB": 256}))
+    shown.update(
+        NodePool="default",
+        VaultNamespace="",
+        ConsulNamespace="",
+        Update={"Stagger": 0, "MaxParallel": 0, "HealthCheck": "", "AutoRevert": False},
+        UI=None,
+        Stable=False,
+        JobModifyIndex=7,
+    )
+    (of_group,) = shown["TaskGroups"]
+    of_group.update(
+        Consul={"Namespace": "", "Cluster": "default", "Partition": ""},
+        Migrate=None,
+        PreventRescheduleOnLost=False,
+    )
+    of_group["Tasks"][0].update(Kind="", Vault=None, Identities=None, VolumeMounts=None)
+    admission = admit(shown, CLOCK)
+    assert admission.problems == admission.warnings == ()
+    assert admission.job is not None
+    assert canonical(admission.job) == canonical(of_task(Resources={"CPU": 500, "MemoryMB": 256}))
+
+
 def test_keys_may_be_spelled_in_any_case_as_go_reads_them() -> None:
     sent = {"id": "j", "name": "j", "TYPE": "batch", "taskgroups": [group()]}
     assert admit(sent, CLOCK).job == job()
@@ -190,7 +214,7 @@ def test_a_view_of_a_job_that_is_registered_again_states_no_default_resources() 
             'job "j" > group "g" > restart: Nomad can\'t restart the TaskGroup g 10 times '
             "in an interval of 1m30s with a delay of 15s",
         ),
-        (job(Multiregion={"Regions": []}), "job \"j\": 'Multiregion' is not supported"),
+        (job(Multiregion={"Regions": [{}]}), "job \"j\": 'Multiregion' is not supported"),
         (job(TaskGroup=[]), "job \"j\": unknown key 'TaskGroup'; did you mean 'TaskGroups'?"),
         (job(Priority="high"), 'job "j": Priority: must be a whole number, not a string'),
         (job(Priority=True), 'job "j": Priority: must be a whole number, not a bool'),
@@ -214,7 +238,7 @@ def test_a_job_is_refused(sent: dict[str, Any], problem: str) -> None:
         ({"KillTimeout": -1}, "KillTimeout must be a positive value"),
         ({"KillTimeout": "soon"}, "KillTimeout: 'soon' is no duration; write it as 30s"),
         ({"Services": [{"Name": "web"}]}, "'Services' is not supported: a batch job"),
-        ({"Vault": {"Policies": []}}, "'Vault' is not supported: there is no Vault here"),
+        ({"Vault": {"Policies": ["a"]}}, "'Vault' is not supported: there is no Vault here"),
         ({"VolumeMounts": [{}]}, "'VolumeMounts' is not supported"),
         ({"Confg": {}}, "unknown key 'Confg'; did you mean 'Config'?"),
     ],
