@@ -125,7 +125,7 @@ DISPATCH_PAYLOAD = Schema(fields=_fields("text", file="File"))
 LIFECYCLE = Schema(fields={**_fields("text", hook="Hook"), **_fields("truth", sidecar="Sidecar")})
 TASK = Schema(
     fields={
-        **_fields("text", driver="Driver", user="User", kill_signal="KillSignal", name="Name"),
+        **_fields("text", driver="Driver", kill_signal="KillSignal", name="Name"),
         **_fields("duration", kill_timeout="KillTimeout", shutdown_delay="ShutdownDelay"),
         **_fields("truth", leader="Leader"),
         **_fields("any_map", config="Config"),
@@ -147,6 +147,7 @@ TASK = Schema(
         "action": _left_out("Actions", "nothing can connect to a running task"),
         "identity": _left_out("Identities", "there are no workload identities here"),
         "default_identity": _left_out("Identity", "there are no workload identities here"),
+        "user": _refused("User", f"{_ONE_ACCOUNT}; remove it"),
         "service": _refused("Services", _NO_SERVICE),
         "vault": _refused("Vault", _NO_VAULT),
         "consul": _refused("Consul", _NO_CONSUL),
@@ -157,9 +158,7 @@ TASK = Schema(
         "kind": _refused("Kind", _NO_CONSUL),
     },
     no_effect={
-        "Constraints": (_PLACEMENT, None),
         "ShutdownDelay": ("a batch job has no service to take out of a catalog first", 0),
-        "User": (_ONE_ACCOUNT, ""),
     },
 )
 EPHEMERAL_DISK = Schema(
@@ -203,7 +202,6 @@ GROUP = Schema(
         "vault": _refused("Vault", _NO_VAULT),
     },
     no_effect={
-        "Constraints": (_PLACEMENT, None),
         "EphemeralDisk": (
             "an allocation's directory lies on the site's file system",
             {"Sticky": False, "Migrate": False, "SizeMB": 300},
@@ -257,7 +255,6 @@ JOB = Schema(
         "vault_token": _refused("VaultToken", _NO_VAULT),
         "vault_namespace": _refused("VaultNamespace", _NO_VAULT),
     },
-    no_effect={"Constraints": (_PLACEMENT, None)},
     set_by_server=frozenset(
         {
             "CreateIndex",

@@ -37,7 +37,6 @@ def test_every_block_of_a_task_becomes_nomads_json() -> None:
     assert _task(
         """
         driver       = "raw_exec"
-        user         = "alice"
         kill_timeout = "1m30s"
         kill_signal  = "SIGTERM"
         leader       = true
@@ -99,7 +98,6 @@ def test_every_block_of_a_task_becomes_nomads_json() -> None:
     ) == {
         "Name": "t",
         "Driver": "raw_exec",
-        "User": "alice",
         "KillTimeout": 90 * 10**9,
         "KillSignal": "SIGTERM",
         "Leader": True,

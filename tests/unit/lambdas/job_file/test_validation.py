@@ -239,6 +239,7 @@ def test_a_job_is_refused(sent: dict[str, Any], problem: str) -> None:
         ({"KillTimeout": "soon"}, "KillTimeout: 'soon' is no duration; write it as 30s"),
         ({"Services": [{"Name": "web"}]}, "'Services' is not supported: a batch job"),
         ({"Vault": {"Policies": ["a"]}}, "'Vault' is not supported: there is no Vault here"),
+        ({"User": "root"}, "'User' is not supported: every task runs under the site's own account"),
         ({"VolumeMounts": [{}]}, "'VolumeMounts' is not supported"),
         ({"Confg": {}}, "unknown key 'Confg'; did you mean 'Config'?"),
     ],
@@ -314,12 +315,14 @@ def test_a_block_of_a_task_is_refused(members: dict[str, Any], block: str, probl
         (job(Update={"MaxParallel": 1}), "job \"j\": 'Update' has no effect and is left out: "),
         (job(Affinities=[{}]), "job \"j\": 'Affinities' has no effect and is left out: "),
         (job(Region="eu"), "job \"j\": 'Region' has no effect: "),
-        (job(Constraints=[{"LTarget": "a"}]), "job \"j\": 'Constraints' has no effect: "),
         (
             job(TaskGroups=[group(EphemeralDisk={"SizeMB": 500})]),
             'job "j" > group "g": \'EphemeralDisk\' has no effect: ',
         ),
-        (of_task(User="root"), 'job "j" > group "g" > task "t": \'User\' has no effect: '),
+        (
+            of_task(ShutdownDelay=SECOND),
+            'job "j" > group "g" > task "t": \'ShutdownDelay\' has no effect: ',
+        ),
         (
             of_task(LogConfig={"MaxFiles": 3}),
             'job "j" > group "g" > task "t" > logs: \'MaxFiles\' has no effect: ',
