@@ -159,16 +159,17 @@ class Decoder:
 
     def _shorthand(self, attribute: Attribute, names: Names, stated: dict[str, Any]) -> bool:
         name = attribute.name
-        if name not in (*CONSTRAINT_SHORTHANDS, "distinct_hosts", "distinct_property", "is_set"):
+        if name not in CONSTRAINT_SHORTHANDS:
             return False
         value = self._evaluation.value(attribute.expression, names)
-        if name == "distinct_hosts":
-            if value is True or value == "true":
-                stated.update(Operand=name, RTarget="true")
-        elif name == "distinct_property":
-            stated.update(Operand=name, LTarget=to_text(value))
-        elif name in CONSTRAINT_SHORTHANDS:
-            stated.update(Operand=name, RTarget=to_text(value))
+        target = CONSTRAINT_SHORTHANDS[name]
+        try:
+            if target is not None:
+                stated.update({"Operand": name, target: to_text(value)})
+            elif to_bool(value):
+                stated["Operand"] = name
+        except ValueError as error:
+            raise HclError(str(error), line=attribute.line) from None
         return True
 
     def _unsupported(self, name: str, schema: Schema, line: int, where: str, path: Path) -> None:

@@ -275,7 +275,13 @@ JOB = Schema(
         }
     ),
 )
-CONSTRAINT_SHORTHANDS = frozenset(
-    {"version", "semver", "regexp", "set_contains", "set_contains_all", "set_contains_any"}
-)
-"""`regexp = "x"` in a constraint means `operator = "regexp"` and `value = "x"`."""
+CONSTRAINT_SHORTHANDS: dict[str, str | None] = {
+    **dict.fromkeys(("version", "semver", "regexp"), "RTarget"),
+    **dict.fromkeys(("set_contains", "set_contains_all", "set_contains_any"), "RTarget"),
+    "distinct_property": "LTarget",
+    "distinct_hosts": None,
+    "is_set": None,
+    "is_not_set": None,
+}
+"""In a constraint `regexp = "x"` means `operator = "regexp"` and `value = "x"`; of a switch such as
+`distinct_hosts = true` only the operator remains."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from job_protocol.object_keys import job_id_problems
+from lambdas.rules.job_file.constraint_rules import constraint_problems
 from lambdas.rules.job_file.nearest import did_you_mean
 from lambdas.rules.job_file.problems import MAX_FINDINGS, Finding, Path, Places
 from lambdas.rules.job_file.shape import Shape
@@ -107,6 +108,7 @@ def _check_head(job: Mapping[str, Any], report: Report) -> None:
         if job.get(key, default) not in (default, ""):
             message = f"{key!r} has no effect: sites are told apart by datacenters alone"
             report.warning(message, "", (key,))
+    _check_constraints(job, report, "", ())
     if "Reschedule" in job:
         _check_reschedule(job["Reschedule"], report, "", ("Reschedule",))
 
@@ -151,6 +153,7 @@ def _check_groups(job: Mapping[str, Any], report: Report) -> None:
 def _check_group(
     group: Mapping[str, Any], report: Report, where: str, path: Path, dispatched: bool
 ) -> None:
+    _check_constraints(group, report, where, path)
     if group.get("Count", 1) < 0:
         report.problem("Task group count can't be negative", where, (*path, "Count"))
     if "RestartPolicy" in group:
@@ -173,9 +176,15 @@ def _check_group(
             message = f"Task {index + 1} redefines '{name}' from task {seen[name] + 1}"
             report.problem(message, where, place)
         seen.setdefault(name, index)
+        _check_constraints(task, report, f'{where} > task "{name}"', place)
         check_task(task, report, f'{where} > task "{name}"', place, dispatched)
     if sum(bool(task.get("Leader")) for task in tasks) > 1:
         report.problem("Only one task may be marked as leader", where, path)
+
+
+def _check_constraints(of: Mapping[str, Any], report: Report, where: str, path: Path) -> None:
+    for message in constraint_problems(of.get("Constraints", [])):
+        report.problem(message, where, (*path, "Constraints"))
 
 
 def _check_reschedule(policy: Mapping[str, Any], report: Report, where: str, path: Path) -> None:

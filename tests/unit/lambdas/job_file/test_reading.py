@@ -94,6 +94,11 @@ def test_every_block_of_a_task_becomes_nomads_json() -> None:
           attribute = "${meta.rack}"
           regexp    = "r[0-9]"
         }
+        constraint { distinct_hosts = true }
+        constraint {
+          distinct_property = "${meta.rack}"
+          value             = 2
+        }
         """
     ) == {
         "Name": "t",
@@ -138,6 +143,8 @@ def test_every_block_of_a_task_becomes_nomads_json() -> None:
         "Constraints": [
             {"LTarget": "${attr.kernel.name}", "RTarget": "linux", "Operand": "="},
             {"LTarget": "${meta.rack}", "RTarget": "r[0-9]", "Operand": "regexp"},
+            {"Operand": "distinct_hosts"},
+            {"LTarget": "${meta.rack}", "RTarget": "2", "Operand": "distinct_property"},
         ],
     }
 

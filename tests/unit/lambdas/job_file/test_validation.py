@@ -166,6 +166,23 @@ def test_a_view_of_a_job_that_is_registered_again_states_no_default_resources() 
             job(Periodic={"Spec": "* * *"}),
             'job "j" > periodic: Invalid cron spec "* * *": missing field(s)',
         ),
+        (
+            job(Constraints=[{"LTarget": "a", "RTarget": "b", "Operand": "=>"}]),
+            'job "j": Constraint 1 validation failed: Unknown constraint type "=>"',
+        ),
+        (
+            job(Constraints=[{"Operand": "distinct_hosts"}, {"LTarget": "a", "Operand": "="}]),
+            'job "j": Constraint 2 validation failed: Operator "=" requires an RTarget',
+        ),
+        (
+            job(TaskGroups=[group(Constraints=[{"RTarget": "b", "Operand": "="}])]),
+            'job "j" > group "g": Constraint 1 validation failed: No LTarget provided but is '
+            "required by constraint",
+        ),
+        (
+            of_task(Constraints=[{"LTarget": "a"}]),
+            'job "j" > group "g" > task "t": Constraint 1 validation failed: Missing constraint',
+        ),
         (job(Periodic={}), 'job "j" > periodic: Must specify a spec'),
         (
             job(Periodic={"Spec": "@daily", "Specs": ["@daily"]}),
