@@ -7,8 +7,8 @@ never becomes a scheduler's flag.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from job_protocol.items import decoded_by, from_attributes
@@ -51,6 +51,35 @@ class Resources:
     gpus: int | None = None
 
 
+DEFAULT_DESTINATION = "local/"
+"""Where an artifact goes if nothing is said, as in Nomad."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """What the site fetches before the job starts; `job_protocol.artifact_source` reads it.
+
+    Attributes:
+        source: a URL in the form of go-getter's.
+        destination: a folder, or with mode `file` a file, relative to the job directory.
+        mode: `any`, `file` or `dir`.
+        checksum: `sha256:HEX`, also with `sha512`, `sha1` or `md5`; of the file that is fetched.
+        options: further parameters of the source.
+        headers: further headers of a request by HTTP.
+    """
+
+    source: str
+    destination: str = DEFAULT_DESTINATION
+    mode: str = "any"
+    checksum: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _artifacts(rows: Iterable[Mapping[str, Any]]) -> tuple[Artifact, ...]:
+    return tuple(from_attributes(Artifact, row) for row in rows)
+
+
 def _resources(attributes: Mapping[str, Any]) -> Resources:
     return from_attributes(Resources, attributes)
 
@@ -68,21 +97,25 @@ class JobSettings:
         priority: 1 to 100 among the jobs that wait for the site.
         time_limit: seconds of wall time.
         resources: see `Resources`.
+        count: how many elements the job's array has; None or 1 is no array.
         account: the account, group or project that the scheduler charges.
         queue: the scheduler's queue or partition.
         retries: see `Retries`.
         results: patterns of what is pushed (see `path_patterns`); empty means everything.
         exclude: patterns of what is not pushed.
         reuse: patterns of earlier results that are inputs of a re-run.
+        artifacts: what the site fetches before the job starts.
     """
 
     name: str | None = None
     priority: int | None = None
     time_limit: int | None = None
     resources: Resources = decoded_by(_resources, default=Resources())
+    count: int | None = None
     account: str | None = None
     queue: str | None = None
     retries: Retries | None = decoded_by(_retries, default=None)
     results: tuple[str, ...] = decoded_by(tuple, default=())
     exclude: tuple[str, ...] = decoded_by(tuple, default=())
     reuse: tuple[str, ...] = decoded_by(tuple, default=())
+    artifacts: tuple[Artifact, ...] = decoded_by(_artifacts, default=())
