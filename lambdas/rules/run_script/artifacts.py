@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from job_protocol.job_settings import Artifact
-from lambdas.rules.run_script.run_facts import RunFacts
+from lambdas.rules.run_script.run_facts import FactsRefused, RunFacts
 from lambdas.rules.run_script.specification import (
     Group,
     GroupArtifact,
@@ -26,8 +26,12 @@ _ONLY_ON_THE_NODE = re.compile(
 
 
 def staged_artifacts(job: JobSpecification, facts: RunFacts) -> tuple[Artifact, ...]:
-    """All artifacts of a run; destinations are relative to the job directory."""
-    found: dict[Artifact | tuple[str, str], Artifact] = {}
+    """All artifacts of a run; destinations are relative to the job directory.
+
+    Raises:
+        FactsRefused: with these facts, a destination leads out of the allocation.
+    """
+    found: dict[tuple[str, str], Artifact] = {}
     for group, task, artifact in _all(job):
         values = _values(job, group, task, facts)
         options = _interpolated(artifact.options, values)
@@ -81,8 +85,10 @@ def _destination(
     values: Mapping[str, str],
 ) -> str:
     stated = _interpolate(artifact.destination, values)
-    # What a dispatch makes lead out stays in a folder of that name: the puller refuses `..` anyway.
-    place = _place(task, stated) or f"{task.name}/local"
+    if (place := _place(task, stated)) is None:
+        raise FactsRefused(
+            f"with this run's facts, the artifact's destination {stated!r} leads out"
+        )
     if job.elements > 1:
         place = f"{SHARED}/{group.name}/{place}"
     return place if artifact.mode == "file" else f"{place}/"

@@ -74,10 +74,11 @@ def render_run(job: Mapping[str, Any], facts: RunFacts) -> RenderedRun:
     """
     script = render_script(job)
     try:
+        settings = run_settings(read_job(job)[0], facts)
         files = {DISPATCH_PATH: dispatch_file(facts)}
     except FactsRefused as refused:
         remedy = "correct the dispatch"
         raise JobRefused([Problem(facts.job_id, str(refused), remedy)]) from refused
     if facts.payload:
         files[PAYLOAD_PATH] = facts.payload
-    return RenderedRun(script, run_settings(read_job(job)[0], facts), files)
+    return RenderedRun(script, settings, files)

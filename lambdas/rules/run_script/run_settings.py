@@ -25,7 +25,11 @@ _PATTERN = str.maketrans({char: f"[{char}]" for char in "*?["})
 
 
 def run_settings(job: JobSpecification, facts: RunFacts) -> JobSettings:
-    """What the puller is told beside the script."""
+    """What the puller is told beside the script.
+
+    Raises:
+        FactsRefused: with these facts, an artifact's destination leads out of the allocation.
+    """
     durations = [group.max_run_duration for group in job.groups]
     limited = [seconds for seconds in durations if seconds is not None]
     return JobSettings(
