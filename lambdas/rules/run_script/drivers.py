@@ -29,9 +29,11 @@ def command_lines(task: Task) -> list[str]:
 
     What cannot work is noted in the task's problems (see `Reader`).
     """
+    if is_container(task):
+        return _container(task.config, gpus=task.resources.gpus is not None)
     driver = _DRIVERS.get(task.driver)
     if driver is None:
-        known = ", ".join(sorted(_DRIVERS))
+        known = ", ".join(sorted((*_DRIVERS, *CONTAINER_DRIVERS)))
         task.raw.refuse(f"the driver {task.driver!r} is not known", f"use one of: {known}")
         return []
     return driver(task.config)
@@ -124,7 +126,7 @@ def _own_script() -> str:
     return f'nomad_command=("$nomad_task_dir/{SCRIPT_FILE}") && chmod +x -- "${{nomad_command[0]}}"'
 
 
-def _container(config: Reader) -> list[str]:
+def _container(config: Reader, *, gpus: bool) -> list[str]:
     _only(config, _CONTAINER_OPTIONS)
     if not config.stated("image"):
         config.refuse("the image is missing", "state config { image = ... }")
@@ -133,6 +135,7 @@ def _container(config: Reader) -> list[str]:
     return [
         f"nomad_image={quote(config.text('image'))}",
         f"nomad_container_dir={quote(config.text('work_dir'))}",
+        f"nomad_gpus={'yes' if gpus else quote('')}",
         f"nomad_entrypoint=({' '.join(map(quote, config.texts('entrypoint')))})",
         f"nomad_container_words=({' '.join(map(quote, words))})",
         "nomad_mount_own",
@@ -170,5 +173,4 @@ _DRIVERS: dict[str, Callable[[Reader], list[str]]] = {
     "exec": _command,
     "java": _java,
     "script": _script,
-    **dict.fromkeys(sorted(CONTAINER_DRIVERS), _container),
 }

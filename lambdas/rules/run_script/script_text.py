@@ -50,7 +50,7 @@ def script_text(job: JobSpecification) -> str:
 
 def _fixed(name: str) -> str:
     text = resources.files("lambdas.rules.run_script").joinpath("shell", name).read_text("utf-8")
-    return text.removeprefix("# shellcheck shell=bash\n").rstrip("\n")
+    return text.partition("\n")[2].rstrip("\n")  # the first line is for the part alone
 
 
 def _function(name: str, lines: list[str]) -> str:

@@ -1,7 +1,7 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154  # a part: names are set and used in the others
 # ---- Containers: by the first of these that the node has.
 
-nomad_image='' nomad_container_dir=''
+nomad_image='' nomad_container_dir='' nomad_gpus=''
 nomad_entrypoint=() nomad_container_words=() nomad_mounts=()
 
 nomad_container_paths() {  # inside a container the folders have Nomad's short names
@@ -64,6 +64,7 @@ nomad_with_apptainer() {  # runtime, words
     *) image=docker://$image ;;
   esac
   nomad_from_path "$runtime" && nomad_command+=("$verb" --cleanenv) || return
+  [ -z "$nomad_gpus" ] || nomad_command+=(--nv)
   for mount in "${nomad_mounts[@]}"; do
     nomad_command+=(--bind "$mount")
   done
@@ -82,6 +83,14 @@ nomad_with_podman() {  # runtime, words
     return 1
   fi
   nomad_from_path "$runtime" && nomad_command+=(run --rm) || return
+  # The container outlives a client that KILL ended: what kills it has to know its id.
+  rm -f -- "$nomad_scratch/$n.cid"
+  printf '%s\n' "${nomad_command[0]}" >"$nomad_scratch/$n.runtime" || return
+  nomad_command+=(--cidfile "$nomad_scratch/$n.cid")
+  case $nomad_gpus$runtime in
+    yespodman) nomad_command+=(--device nvidia.com/gpu=all) ;;
+    yesdocker) nomad_command+=(--gpus all) ;;
+  esac
   for mount in "${nomad_mounts[@]}"; do
     nomad_command+=(--volume "$mount")
   done
@@ -95,3 +104,10 @@ nomad_with_podman() {  # runtime, words
     nomad_command+=("${nomad_image#docker://}" "$@")
   fi
 }
+
+nomad_kill_container() {  # number: after a KILL, which the runtime's client cannot pass on
+  local runtime id
+  { read -r runtime <"$nomad_scratch/$1.runtime" && read -r id <"$nomad_scratch/$1.cid"; } ||
+    [ -n "${id-}" ] || return
+  "$runtime" kill "$id" >/dev/null
+} 2>/dev/null

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154  # a part: names are set and used in the others
 # ---- What a run knows: facts that travel as data, attributes of the node, a task's environment.
 # Values are data: they are looked up and put in place once, and never read as shell code.
 
@@ -54,7 +54,7 @@ nomad_attributes() {  # what ${node.…} and ${attr.…} may name; see docs/driv
   nomad_node[attr.kernel.name]=$(uname -s | tr '[:upper:]' '[:lower:]')
   nomad_node[attr.kernel.version]=$(uname -r)
   nomad_node[attr.kernel.arch]=$(uname -m)
-  nomad_node[attr.cpu.numcores]=$(getconf _NPROCESSORS_ONLN)
+  nomad_node[attr.cpu.numcores]=$(getconf _NPROCESSORS_ONLN 2>/dev/null)
   while IFS= read -r line; do
     line=${line//[\"\']/}
     case $line in

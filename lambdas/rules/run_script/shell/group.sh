@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154  # a part: names are set and used in the others
 # ---- The group: which task starts when, what a failure or a stop means for the others, the end.
 
 nomad_state=() nomad_started=() nomad_failed=() nomad_killing=() nomad_shell=()
@@ -155,6 +155,14 @@ nomad_forward() {  # signal: to every task that runs
   done
 } 2>/dev/null
 
+nomad_never_started() {
+  local n now
+  printf -v now '%(%s)T' -1
+  for n in "${!nomad_tasks[@]}"; do
+    [ -n "${nomad_state[n]-}" ] || nomad_record "$now" Dead "$n" failed=0
+  done
+}
+
 nomad_supervise() {  # sets nomad_code
   local signal
   for signal in TERM INT HUP QUIT XCPU; do
@@ -173,6 +181,7 @@ nomad_supervise() {  # sets nomad_code
   done
   trap '' TERM INT HUP QUIT XCPU USR1 USR2
   wait
+  nomad_never_started
   nomad_code=${nomad_code:-0}
 }
 

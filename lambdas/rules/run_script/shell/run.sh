@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154  # a part: names are set and used in the others
 # ---- The run: one element of the job, from its facts to its exit code.
 
 nomad_main() {

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154  # a part: names are set and used in the others
 # ---- Tasks: started, restarted, killed and told of. One background shell looks after each task and
 # lets no signal end it; the task runs in its foreground, so that `$?` is exact.
 
@@ -107,6 +107,7 @@ nomad_exec() {  # becomes the task
   [[ $command == *=* && $command == "$PWD"/* ]] && command=./${command#"$PWD"/}
   printf '%s\n' "$BASHPID" >"$nomad_scratch/$n.pid" || exit 126
   if [[ $command == *=* ]]; then
+    # shellcheck disable=SC2016  # for that shell to expand
     exec /usr/bin/env -- "${variables[@]}" /bin/sh -c 'exec "$0" "$@"' "$command" "${words[@]}"
   fi
   exec /usr/bin/env -- "${variables[@]}" "$command" "${words[@]}"
@@ -177,6 +178,7 @@ nomad_kill_task() {  # number, in the background: the kill signal, then KILL for
     fi
     if [ "$SECONDS" -ge "$deadline" ] && [ -n "$pid" ]; then
       nomad_descendants "${nomad_tree[@]}"
+      nomad_kill_container "$n"
       kill -s KILL "${nomad_tree[@]}"
     fi
     nomad_pause 0.1

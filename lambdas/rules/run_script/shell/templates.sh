@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154  # a part: names are set and used in the others
 # ---- Templates: what the renderer compiled, and the variables of those with `env = true`.
 
 nomad_text=''
@@ -14,7 +14,10 @@ nomad_action() {  # function, its argument, its default or layout, then filters:
         return 1
       }
       ;;
-    timestamp) TZ=UTC printf -v REPLY "$3" -1 ;;
+    timestamp)
+      # shellcheck disable=SC2059  # a layout that the renderer wrote
+      TZ=UTC printf -v REPLY "$3" -1
+      ;;
     literal) REPLY=$2 ;;
   esac
   shift 3
@@ -98,7 +101,11 @@ nomad_unquote() {  # value, line number: sets REPLY
         char=${text:0:1}
         text=${text:1}
         case $char in
-          \") [ -z "$text" ] && REPLY=$out && return || break ;;
+          \")
+            REPLY=$out
+            [ -z "$text" ] && return
+            break
+            ;;
           \\)
             char=${text:0:1}
             text=${text:1}

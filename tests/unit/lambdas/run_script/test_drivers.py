@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -186,6 +187,41 @@ def test_a_container_runs_through_podman(run_of: Any, runtime: str) -> None:
     assert "X" in [b for a, b in itertools.pairwise(words) if a == "--env"]
     assert words[-6:] == ["--workdir", "/local", "example/tool:1", "solve", "$(x)", "/local/in"]
     assert run.record()[1][b"X"] == b"a\n,b"
+
+
+STUBBORN = """#!/bin/bash
+if [ "$1" = kill ]; then echo "$2" >"$KILLED"; exit; fi
+while [ "$1" != --cidfile ]; do shift; done
+echo c0ffee >"$2"
+trap '' TERM
+echo up >up
+while :; do sleep 0.05; done
+"""
+
+
+def test_a_container_that_outlives_its_client_is_killed_by_its_id(run_of: Any) -> None:
+    one = {**driven("podman", image="x"), "KillTimeout": "1s"}
+    run = run_of(one, "podman")
+    (run.root.parent / "bin/podman").write_text(STUBBORN)
+    killed = run.root.parent / "killed"
+    tools = _few_tools(run)
+    (tools / "sleep").symlink_to("/bin/sleep")
+    process = run.start(PATH=f"{run.root.parent}/bin:{tools}", KILLED=str(killed))
+    run.wait_for_text("main/up")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert (process.returncode, killed.read_text()) == (143, "c0ffee\n")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "option"), [("apptainer", "--nv"), ("podman", "--device"), ("docker", "--gpus")]
+)
+def test_stated_gpus_are_there_in_the_container(run_of: Any, runtime: str, option: str) -> None:
+    gpu = {"Devices": [{"Name": "nvidia/gpu"}]}
+    run = run_of({**driven("docker", image="x"), "Resources": gpu}, runtime)
+    run.environment = {"PATH": f"{run.root.parent}/bin:{_few_tools(run)}"}
+    assert run.run() == (0, "")
+    assert option.encode() in run.record()[0]
 
 
 def test_an_entrypoint_goes_over_the_images(run_of: Any) -> None:

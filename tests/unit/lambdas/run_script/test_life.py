@@ -157,7 +157,7 @@ def test_a_failed_prestart_keeps_the_main_task_from_starting(made: Any) -> None:
         hooked("echo swept", "last", "poststop"),
     )
     assert run.run() == (9, "")
-    assert run.events("main") == ["Received"]
+    assert run.events("main") == ["Received", "Dead"]
     assert run.log("last") == "swept\n"
 
 
