@@ -38,9 +38,8 @@ nomad_hear() {  # one line of a task's shell, or nothing for a second
     [ "${nomad_state[n]}" = dead ] || kill -0 "${nomad_shell[n]}" || gone+=("$n")
   done
   if ! IFS=$'\t' read -r -t 1 time event n details <&9; then
-    for n in "${gone[@]}"; do  # killed before it could say so
-      : >"$nomad_scratch/$n.end"
-      nomad_ended "$n" "failed=1 exit_code=137"
+    for n in "${gone[@]}"; do
+      nomad_lost "$n"
     done
     return
   fi
@@ -51,6 +50,18 @@ nomad_hear() {  # one line of a task's shell, or nothing for a second
   nomad_record "$time" "$event" "$n" "$details"
   [ "$event" != Started ] || nomad_started[n]=yes
 } 2>/dev/null
+
+nomad_lost() {  # number: the task's shell was killed before it could say so; the task may live on
+  local pid failed=1
+  local -a nomad_tree=()
+  if read -r pid <"$nomad_scratch/$1.pid"; then
+    nomad_descendants "$pid"
+    kill -s KILL "${nomad_tree[@]}"
+  fi
+  : >"$nomad_scratch/$1.end"
+  [ -z "$nomad_stop" ] || failed=0
+  nomad_ended "$1" "failed=$failed exit_code=137"
+}
 
 nomad_ended() {  # number, details, time
   local now
@@ -182,6 +193,7 @@ nomad_supervise() {  # sets nomad_code
   trap '' TERM INT HUP QUIT XCPU USR1 USR2
   wait
   nomad_never_started
+  rm -rf -- "$nomad_scratch"
   nomad_code=${nomad_code:-0}
 }
 
@@ -197,8 +209,17 @@ nomad_begin() {  # element's folder, group, index in the group, seconds it may r
   if [ -n "$1" ] && [ -d "$nomad_root/.nomad/artifacts/$2" ]; then
     cp -R -p -- "$nomad_root/.nomad/artifacts/$2/." "$nomad_element/" || return
   fi
-  nomad_scratch=$(mktemp -d "${TMPDIR:-/tmp}/nomad.XXXXXX") ||
-    nomad_scratch=$(mktemp -d /tmp/nomad.XXXXXX) || return
-  trap 'rm -rf -- "$nomad_scratch"' EXIT
-  mkfifo -- "$nomad_scratch/idle" "$nomad_scratch/tell" && exec 9<>"$nomad_scratch/tell"
+  nomad_scratch=$nomad_root/.nomad/run.$nomad_index
+  rm -rf -- "$nomad_scratch" && mkdir -- "$nomad_scratch" && nomad_pipes
+}
+
+nomad_pipes() {  # 9: what the tasks' shells tell; 7: on which nobody ever writes, to wait by
+  local folder opened
+  # Where a job's directory lies, named pipes may not exist; open ones need no name any more.
+  folder=$(mktemp -d "${TMPDIR:-/tmp}/nomad.XXXXXX" 2>/dev/null) ||
+    folder=$(mktemp -d /tmp/nomad.XXXXXX) || return
+  mkfifo -- "$folder/tell" "$folder/idle" && exec 9<>"$folder/tell" 7<>"$folder/idle"
+  opened=$?
+  rm -rf -- "$folder"
+  return "$opened"
 }

@@ -24,7 +24,7 @@ nomad_end() {  # number, 1 if the task failed, exit code
 }
 
 nomad_pause() {  # seconds, at most; forks nothing
-  read -r -t "$1" _ <>"$nomad_scratch/idle"
+  read -r -t "$1" _ <&7
 } 2>/dev/null
 
 nomad_now() {
@@ -34,7 +34,6 @@ nomad_now() {
 nomad_run_task() {  # number, in a shell of its own
   local n=$1 code count=0 begun log=$nomad_element/alloc/logs/${nomad_tasks[$1]}
   trap : TERM INT HUP QUIT USR1 USR2 XCPU
-  trap - EXIT
   if ! "nomad_setup_$((nomad_first_task + n))"; then
     nomad_tell "$n" 'Setup Failure'
     nomad_end "$n" 1 1
@@ -52,7 +51,7 @@ nomad_run_task() {  # number, in a shell of its own
     nomad_tell "$n" Started
     # Of a task that a signal ended, bash would tell with the text of these lines.
     { (
-      exec 2>&8 8>&- 9>&- </dev/null || exit 126
+      exec 2>&8 7>&- 8>&- 9>&- </dev/null || exit 126
       if [ "${nomad_logs[n]}" = off ]; then
         exec >/dev/null 2>&1
       else
@@ -167,7 +166,6 @@ nomad_kill_task() {  # number, in the background: the kill signal, then KILL for
   local n=$1 pid sent='' deadline=$((SECONDS + nomad_kill_timeout[$1]))
   local -a nomad_tree=()
   trap : TERM INT HUP QUIT USR1 USR2 XCPU
-  trap - EXIT
   while [ ! -e "$nomad_scratch/$n.end" ]; do
     pid=''
     { read -r pid <"$nomad_scratch/$n.pid"; } 2>/dev/null

@@ -63,10 +63,11 @@ def test_the_folders_are_nomads(made: Any) -> None:
     assert (run.root / "main/secrets").stat().st_mode & 0o777 == 0o700
 
 
-def test_nothing_is_left_in_the_scratch_folder(made: Any) -> None:
+def test_nothing_of_the_scripts_own_is_left(made: Any) -> None:
     run = made(shell("exit 4"))
     run.run()
     assert list(run.root.parent.joinpath("job.scratch").iterdir()) == []
+    assert [entry.name for entry in (run.root / ".nomad").iterdir()] == ["dispatch"]
 
 
 def policy(**members: Any) -> dict[str, Any]:
@@ -248,3 +249,13 @@ def test_a_command_that_is_not_there_is_told_and_not_tried_again(made: Any) -> N
     assert code == 127
     assert "no-such-program is neither in the task's directory nor in PATH" in said
     assert run.events() == ["Received", "Driver Failure", "Dead"]
+
+
+def test_a_task_whose_shell_was_killed_does_not_live_on(made: Any) -> None:
+    run = made(shell("echo $PPID >shell; echo $$ >pid; exec sleep 1000"))
+    process = run.start()
+    run.wait_for_text("main/pid")
+    os.kill(int((run.root / "main/shell").read_text()), signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == 137
+    run.wait_for(lambda: not alive(run, "main/pid"))
