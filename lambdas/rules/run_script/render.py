@@ -66,7 +66,8 @@ def render_run(job: Mapping[str, Any], facts: RunFacts) -> RenderedRun:
     """Everything that one run needs.
 
     Args:
-        job: the `Job` object of Nomad's API; of a child, its parent's as registered.
+        job: the `Job` object of Nomad's API as it was stated, defaults not filled in (a filled-in
+            memory would be asked of the scheduler); of a child, its parent's as registered.
         facts: what is special about this run.
 
     Raises:

@@ -103,7 +103,9 @@ def _group_lines(group: Group, first: int) -> list[str]:
 def _setup_lines(job: JobSpecification, group: Group, task: Task) -> list[str]:
     """Nomad's order: identity, meta (job, dispatch, group, task), `env`, payload, templates."""
     stated = task.resources
-    limits = (stated.cpu or DEFAULT_CPU, stated.memory or DEFAULT_MEMORY)
+    # Beside `cores`, Nomad tells the MHz of these cores, which only the node knows.
+    cpu = stated.cpu or ("" if stated.cores else DEFAULT_CPU)
+    limits = (cpu, stated.memory or DEFAULT_MEMORY)
     maximum = (str(value or "") for value in (stated.memory_max, stated.cores))
     lines = [call("nomad_identity", task.name, *map(str, limits), *maximum)]
     if is_container(task):

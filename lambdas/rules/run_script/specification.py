@@ -146,29 +146,23 @@ def read_job(job: Mapping[str, Any]) -> tuple[JobSpecification, list[Problem]]:
         node_pool=node_pool if node_pool not in ("", "default", "all") else None,
         meta=raw.pairs("Meta"),
         meta_optional=parameterized.texts("MetaOptional"),
-        groups=tuple(_group(group) for group in raw.objects("TaskGroups")),
+        groups=tuple(_group(group, raw) for group in raw.objects("TaskGroups")),
         raw=raw,
     )
     return specification, problems
 
 
-def _group(raw: Reader) -> Group:
+def _group(raw: Reader, job: Reader) -> Group:
     name = raw.text("Name")
     raw.place = f'group "{name}"'
     restart = raw.inner("RestartPolicy")
-    reschedule = raw.inner("ReschedulePolicy")
-    default = ReschedulePolicy()
     return Group(
         name=name,
         count=_or(raw.integer("Count"), 1),
         tasks=tuple(_task(task, raw.place, restart) for task in raw.objects("Tasks")),
         meta=raw.pairs("Meta"),
         max_run_duration=raw.seconds("MaxRunDuration") or None,
-        reschedule=ReschedulePolicy(
-            attempts=_or(reschedule.integer("Attempts"), default.attempts),
-            delay=reschedule.seconds("Delay"),
-            unlimited=reschedule.flag("Unlimited"),
-        ),
+        reschedule=_reschedule(raw.inner("ReschedulePolicy"), job.inner("Reschedule")),
         raw=raw,
     )
 
@@ -191,7 +185,7 @@ def _task(raw: Reader, group: str, restart: Reader) -> Task:
         kill_signal=(raw.text("KillSignal") or signal).upper(),
         kill_timeout=_or(raw.seconds("KillTimeout"), DEFAULT_KILL_TIMEOUT),
         restart=_restart(raw.inner("RestartPolicy"), restart),
-        logs=not raw.inner("LogConfig").flag("Disabled"),
+        logs=_logs(raw.inner("LogConfig")),
         payload_file=raw.inner("DispatchPayload").text("File"),
         templates=tuple(_template(template) for template in raw.objects("Templates")),
         artifacts=tuple(_artifact(artifact) for artifact in raw.objects("Artifacts")),
@@ -213,6 +207,22 @@ def _restart(task: Reader, group: Reader) -> RestartPolicy:
         delay=seconds("Delay", default.delay),
         mode=task.text("Mode") or group.text("Mode") or default.mode,
     )
+
+
+def _reschedule(group: Reader, job: Reader) -> ReschedulePolicy:
+    """A group's policy goes over its job's, member by member."""
+    default = ReschedulePolicy()
+    stated = group if "Unlimited" in group.names() else job
+    return ReschedulePolicy(
+        attempts=_or(group.integer("Attempts", job.integer("Attempts")), default.attempts),
+        delay=group.seconds("Delay", job.seconds("Delay")),
+        unlimited=stated.flag("Unlimited"),
+    )
+
+
+def _logs(raw: Reader) -> bool:
+    enabled = raw.flag("Enabled") or "Enabled" not in raw.names()  # the older word
+    return enabled and not raw.flag("Disabled")
 
 
 def _template(raw: Reader) -> Template:

@@ -3,7 +3,7 @@
 # Values are data: they are looked up and put in place once, and never read as shell code.
 
 nomad_root='' nomad_element='' nomad_task_dir='' nomad_task_name='' nomad_allocation=''
-nomad_index=0 nomad_group='' nomad_group_index=0 nomad_contained=''
+nomad_index=0 nomad_group='' nomad_group_index=0 nomad_contained='' nomad_cores=''
 nomad_meta_names=() nomad_meta_values=()
 declare -A nomad_fact=() nomad_node=() nomad_inherited=() nomad_value=() nomad_exported=()
 # shellcheck disable=SC2016  # a pattern, not an expansion
@@ -62,6 +62,9 @@ nomad_attributes() {  # what ${node.…} and ${attr.…} may name; see docs/driv
       VERSION_ID=*) nomad_node[attr.os.version]=${line#*=} ;;
     esac
   done 2>/dev/null </etc/os-release
+  while read -r key line; do
+    [ "$key" != Cpus_allowed_list: ] || nomad_cores=$line
+  done 2>/dev/null </proc/self/status
   while IFS= read -r key; do
     nomad_inherited[$key]=${!key}
   done < <(compgen -e)
@@ -133,10 +136,10 @@ nomad_identity() {  # task, cpu limit (MHz), memory limit (MiB), memory maximum,
   nomad_set NOMAD_ALLOC_DIR "$nomad_element/alloc"
   nomad_set NOMAD_TASK_DIR "$nomad_task_dir/local"
   nomad_set NOMAD_SECRETS_DIR "$nomad_task_dir/secrets"
-  nomad_set NOMAD_CPU_LIMIT "$2"
+  [ -z "$2" ] || nomad_set NOMAD_CPU_LIMIT "$2"
   nomad_set NOMAD_MEMORY_LIMIT "$3"
   [ -z "$4" ] || nomad_set NOMAD_MEMORY_MAX_LIMIT "$4"
-  [ -z "$5" ] || nomad_set NOMAD_CPU_CORES "0-$(($5 - 1))"
+  [ -z "$5" ] || [ -z "$nomad_cores" ] || nomad_set NOMAD_CPU_CORES "$nomad_cores"
   nomad_set NOMAD_ALLOC_ID "$nomad_allocation"
   nomad_set NOMAD_SHORT_ALLOC_ID "${nomad_allocation:0:8}"
   nomad_set NOMAD_ALLOC_NAME "${nomad_fact[job_id]-}.${nomad_group}[$nomad_group_index]"

@@ -48,8 +48,9 @@ def test_stdout_and_stderr_go_to_the_tasks_logs_and_stdin_is_empty(made: Any) ->
     assert run.log(kind="stderr") == "err\n"
 
 
-def test_logs_can_be_off(made: Any) -> None:
-    run = made(shell("echo out", LogConfig={"Disabled": True}))
+@pytest.mark.parametrize("off", [{"Disabled": True}, {"Enabled": False}])
+def test_logs_can_be_off(made: Any, off: dict[str, bool]) -> None:
+    run = made(shell("echo out", LogConfig=off))
     assert run.run() == (0, "")
     assert list((run.root / "alloc/logs").iterdir()) == []
 

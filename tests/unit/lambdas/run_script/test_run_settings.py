@@ -89,6 +89,12 @@ def test_reschedule_becomes_further_allocations(policy: Any, retries: Retries | 
     assert settings_of(job(shell("true"), ReschedulePolicy=policy)).retries == retries
 
 
+def test_a_jobs_reschedule_is_that_of_groups_that_state_none() -> None:
+    specification = job(shell("true"), ReschedulePolicy={"Delay": 7 * SECOND})
+    found = settings_of({**specification, "Reschedule": {"Attempts": 4, "Delay": SECOND}})
+    assert found.retries == Retries(attempts=4, delay=7)
+
+
 def test_secrets_and_the_runs_own_data_are_no_results() -> None:
     tasks = (shell("true", "a*[b]"), hooked("true", "last", "poststop"))
     out = matcher(settings_of(job(*tasks)).exclude)

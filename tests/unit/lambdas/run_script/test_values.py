@@ -167,6 +167,13 @@ def test_references_are_put_in_once_and_unknown_ones_stay(described: Any) -> Non
     assert got["F_EARLIER"] == got["A_JOB"]
 
 
+def allowed_cores() -> str:
+    status = Path("/proc/self/status").read_text()
+    found = re.search(r"^Cpus_allowed_list:\s*(\S+)$", status, re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
 def test_the_environment_that_a_task_has(tmp_path: Path) -> None:
     given_ = facts(job_id="p/dispatch-1-abcdefab", parent_id="p", name="p/dispatch-1-abcdefab")
     one = recording(Resources={"CPU": 500, "MemoryMB": 256, "Cores": 2, "MemoryMaxMB": 512})
@@ -190,10 +197,17 @@ def test_the_environment_that_a_task_has(tmp_path: Path) -> None:
         "NOMAD_REGION": "global",
         "NOMAD_NAMESPACE": "default",
         "NOMAD_CPU_LIMIT": "500",
-        "NOMAD_CPU_CORES": "0-1",
+        "NOMAD_CPU_CORES": allowed_cores(),
         "NOMAD_MEMORY_LIMIT": "256",
         "NOMAD_MEMORY_MAX_LIMIT": "512",
     }
+
+
+def test_beside_cores_no_wrong_limit_is_told(tmp_path: Path) -> None:
+    run = place(tmp_path / "job", job(recording(Resources={"Cores": 1})))
+    assert run.run() == (0, "")
+    assert b"NOMAD_CPU_LIMIT" not in run.record()[1]
+    assert run.record()[1][b"NOMAD_CPU_CORES"].decode() == allowed_cores()
 
 
 def test_meta_of_a_task_goes_over_its_group_over_the_dispatch_over_the_job(tmp_path: Path) -> None:
