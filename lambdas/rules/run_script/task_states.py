@@ -6,13 +6,32 @@ Nomad's words, the task, and details as `name=value` words. `Dead` ends a task's
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 TASK_STATES_PATH = "alloc/task-states"
 """Inside an element's folder."""
 
 _SIGNAL_BASE = 128
 _MAX_SIGNAL = 64
+_NANOSECONDS = 1_000_000_000
+_MESSAGES = {
+    "Received": "Task received by client",
+    "Started": "Task started by client",
+    "Terminated": "Exit Code: {exit_code}",
+    "Restarting": "Task restarting in {delay}s",
+    "Not Restarting": "Exceeded allowed attempts, or the policy allows no restarts",
+    "Killing": "Sent interrupt. Waiting {timeout}s before force killing",
+    "Killed": "Task successfully killed",
+    "Sibling Task Failed": "Task's sibling failed",
+    "Leader Task Dead": "Leader Task in Group dead",
+    "Main Tasks Dead": "Main tasks in the group died",
+    "Driver Failure": "The command could not be started; see aws-job-stderr.txt",
+    "Setup Failure": "The task could not be set up; see aws-job-stderr.txt",
+}
+"""Nomad's texts where it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +96,39 @@ def read_task_states(text: str) -> dict[str, TaskState]:
             events[fields[2]] = []
         events.setdefault(fields[2], []).append(event)
     return {task: _state(tuple(told)) for task, told in events.items()}
+
+
+def as_api(states: Mapping[str, TaskState]) -> dict[str, dict[str, Any]]:
+    """`TaskStates` of an allocation in Nomad's API."""
+    return {
+        task: {
+            "State": state.state,
+            "Failed": state.failed,
+            "Restarts": state.restarts,
+            "StartedAt": _time(state.started_at),
+            "FinishedAt": _time(state.finished_at),
+            "Events": [_event(event) for event in state.events],
+        }
+        for task, state in states.items()
+    }
+
+
+def _event(event: TaskEvent) -> dict[str, Any]:
+    message = _MESSAGES.get(event.type, event.type)
+    for name, value in event.details.items():
+        message = message.replace(f"{{{name}}}", str(value))
+    return {
+        "Type": event.type,
+        "Time": event.time * _NANOSECONDS,
+        "DisplayMessage": message + (f", Signal: {event.signal}" if event.signal else ""),
+        "Details": {name: str(value) for name, value in event.details.items()},
+        "ExitCode": event.exit_code or 0,
+        "Signal": event.signal,
+    }
+
+
+def _time(seconds: int | None) -> str | None:
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _details(text: str) -> dict[str, int]:

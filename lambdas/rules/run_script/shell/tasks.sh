@@ -166,7 +166,8 @@ nomad_kill_task() {  # number, in the background: the kill signal, then KILL for
   local n=$1 pid sent='' deadline=$((SECONDS + nomad_kill_timeout[$1]))
   local -a nomad_tree=()
   trap : TERM INT HUP QUIT USR1 USR2 XCPU
-  while [ ! -e "$nomad_scratch/$n.end" ]; do
+  # On a full disk there may be no such file: then the end of the task's shell tells.
+  while [ ! -e "$nomad_scratch/$n.end" ] && kill -0 "${nomad_shell[n]}"; do
     pid=''
     { read -r pid <"$nomad_scratch/$n.pid"; } 2>/dev/null
     if [ -n "$pid" ] && [ "$pid" != "$sent" ]; then

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lambdas.rules.run_script.task_states import TASK_STATES_PATH, TaskState, read_task_states
+from lambdas.rules.run_script.task_states import (
+    TASK_STATES_PATH,
+    TaskState,
+    as_api,
+    read_task_states,
+)
 from tests.unit.lambdas.run_script.rendered import Run, hooked, job, place, shell
 
 
@@ -42,3 +47,34 @@ def test_a_growing_or_strange_file_is_read_as_far_as_it_makes_sense() -> None:
     assert (state.state, state.failed, state.started_at) == ("running", False, 2)
     assert [event.details for event in state.events] == [{}, {}, {"exit_code": 1}]
     assert read_task_states("") == {}
+
+
+def test_the_api_shows_nomads_words() -> None:
+    text = (
+        "0\tReceived\ta\t\n1\tStarted\ta\t\n2\tTerminated\ta\texit_code=137\n"
+        "2\tRestarting\ta\tdelay=15\n3\tDead\ta\tfailed=1 exit_code=137\n4\tReceived\tb\t\n"
+    )
+    shown = as_api(read_task_states(text))
+    assert shown["b"]["StartedAt"] is shown["b"]["FinishedAt"] is None
+    events = shown["a"].pop("Events")
+    assert shown["a"] == {
+        "State": "dead",
+        "Failed": True,
+        "Restarts": 1,
+        "StartedAt": "1970-01-01T00:00:01Z",
+        "FinishedAt": "1970-01-01T00:00:03Z",
+    }
+    assert [event["DisplayMessage"] for event in events] == [
+        "Task received by client",
+        "Task started by client",
+        "Exit Code: 137, Signal: 9",
+        "Task restarting in 15s",
+    ]
+    assert events[2] == {
+        "Type": "Terminated",
+        "Time": 2 * 10**9,
+        "DisplayMessage": "Exit Code: 137, Signal: 9",
+        "Details": {"exit_code": "137"},
+        "ExitCode": 137,
+        "Signal": 9,
+    }
