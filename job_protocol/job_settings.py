@@ -116,6 +116,7 @@ class JobSettings:
         priority: 1 to 100 among the jobs that wait for the site.
         time_limit: seconds of wall time.
         resources: see `Resources`.
+        count: how many elements the job's array has; None or 1 is no array.
         account: the account, group or project that the scheduler charges.
         queue: the scheduler's queue or partition.
         retries: see `Retries`.
@@ -131,6 +132,7 @@ class JobSettings:
     priority: int | None = None
     time_limit: int | None = None
     resources: Resources = decoded_by(_resources, default=Resources())
+    count: int | None = None
     account: str | None = None
     queue: str | None = None
     retries: Retries | None = decoded_by(_retries, default=None)

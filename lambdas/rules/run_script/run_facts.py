@@ -1,0 +1,77 @@
+"""What varies between the runs of one job version: facts that travel as data beside the script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DISPATCH_PATH = ".nomad/dispatch"
+PAYLOAD_PATH = ".nomad/payload"
+
+
+class FactsRefused(ValueError):
+    """Facts that cannot travel; the message says which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """One run of a job.
+
+    Attributes:
+        site: the site, Nomad's datacenter.
+        job_id: the job that runs, for a child its own id.
+        allocation_id: of the first allocation. On the site the mark of the job directory goes over
+            it, so that a further allocation has its own.
+        name: the job's name; None for its id.
+        parent_id: the template that it is a child of.
+        meta: what a dispatch gave.
+        payload: what a dispatch gave; empty is none.
+        namespace, region: Nomad's.
+    """
+
+    site: str
+    job_id: str
+    allocation_id: str
+    name: str | None = None
+    parent_id: str | None = None
+    meta: Mapping[str, str] = field(default_factory=dict)
+    payload: bytes = b""
+    namespace: str = "default"
+    region: str = "global"
+
+
+def dispatch_file(facts: RunFacts) -> bytes:
+    """The content of `.nomad/dispatch`: records `NAME=value`, each ended by NUL, as `env -0` has.
+
+    NUL is the one byte that no value can have, so nothing is escaped and nothing can be faked.
+
+    Raises:
+        FactsRefused: a value has NUL or is no valid text, or a key has NUL or `=`.
+    """
+    records = {
+        "job_id": facts.job_id,
+        "job_name": facts.name or facts.job_id,
+        "parent_id": facts.parent_id or "",
+        "allocation_id": facts.allocation_id,
+        "datacenter": facts.site,
+        "region": facts.region,
+        "namespace": facts.namespace,
+        **{f"meta.{key}": value for key, value in sorted(facts.meta.items())},
+    }
+    return b"".join(_record(facts.job_id, name, value) for name, value in records.items())
+
+
+def _record(job_id: str, name: str, value: str) -> bytes:
+    if "=" in name or "\0" in name:
+        raise FactsRefused(
+            f"job {job_id!r}: {name!r} cannot be a variable's name: it has '=' or NUL"
+        )
+    if "\0" in value:
+        raise FactsRefused(
+            f"job {job_id!r}: the value of {name!r} contains NUL, which no variable can hold; "
+            "send such data as the payload"
+        )
+    try:
+        return f"{name}={value}\0".encode()
+    except UnicodeEncodeError as error:
+        raise FactsRefused(f"job {job_id!r}: {name!r} is no valid text: {error}") from error
