@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from infra import lambda_code
+from infra.api import Api
 from infra.directory import Directory
 from infra.function import FunctionBasis
 from infra.intake import Intake
@@ -62,13 +63,27 @@ class JobferryStack(cdk.Stack):
             event_transitions=settings.event_transitions,
             lambda_platform=settings.lambda_platform,
         )
+        self.api = Api(
+            self,
+            "Api",
+            basis=basis,
+            table=table,
+            buckets=list(buckets.values()),
+            sites_parameter=parameter(settings, "sites"),
+            settings=settings.api,
+        )
         directory = Directory(self, "Directory", settings=settings, table_name=table.table_name)
         monitoring = Monitoring(self, "Monitoring", alarm_email=settings.alarm_email)
         functions = {
             "intake": self.intake.function.function,
             "publisher": self.publisher.function.function,
+            "api": self.api.function.function,
         }
+        if self.api.authorizer is not None:
+            functions["authorizer"] = self.api.authorizer.function
+        directory.add_api(self.api)
         monitoring.watch_functions(functions)
+        monitoring.watch_doors(self.api.doors)
         monitoring.watch_stream(functions["publisher"])
         monitoring.watch_dead_letters(
             {

@@ -29,11 +29,15 @@ class Cause:
         upload: S3 version id of the mark, or the id that the API derived from the request.
         sequencer: S3 sequencer of the newest mark that was acted on, if any was.
         time: when it was asked for, in seconds since the epoch.
+        submitter: who asked for it through the API.
+        task_token: the task token of the workflow that waits for the end.
     """
 
     upload: str
     sequencer: str | None
     time: int
+    submitter: str | None = None
+    task_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,7 @@ class Runs:
             current=allocation.id,
             client_status=ClientStatus.PENDING,
         )
-        self.table.create_allocation(job, new, allocation)
+        self.table.create_allocation(job, new, allocation, task_token=cause.task_token)
         return new
 
     def stopped_at_once(self, job: Job, cause: Cause) -> Job:
@@ -212,6 +216,8 @@ class Runs:
             stop_sequencer=job.stop_sequencer if job else None,
             created=(job.created if job and job.run else None) or cause.time,
             submitted=cause.time,
+            submitter=cause.submitter,
+            awaited=cause.task_token is not None,
             lease=touched.lease if touched else None,
             lease_until=touched.lease_until if touched else None,
         )

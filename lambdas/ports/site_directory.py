@@ -21,16 +21,18 @@ class Site:
         bucket: its bucket.
         limits: what one upload may have.
         keep_days: days that the items of a dead job stay in the table.
+        silent_after_minutes: minutes without a heartbeat after which it is called silent.
     """
 
     name: str
     bucket: str
     limits: Limits
     keep_days: int
+    silent_after_minutes: int = 180
 
 
 class SiteDirectory:
-    """Reads the SSM parameters that the deployment wrote, one per bucket."""
+    """Reads the SSM parameters that the deployment wrote, one per bucket or site."""
 
     def __init__(self, parameters: Any, prefix: str) -> None:
         """Use the parameters.
@@ -56,10 +58,20 @@ class SiteDirectory:
             raise UnknownBucket(
                 f"bucket {bucket} belongs to no site of this deployment: deploy again"
             ) from error
-        record = json.loads(text)
-        return Site(
-            name=record["site"],
-            bucket=bucket,
-            limits=Limits(files=record["max_upload_files"], size=record["max_upload_bytes"]),
-            keep_days=record["keep_days"],
-        )
+        return _site(json.loads(text))
+
+    def all(self) -> dict[str, Site]:
+        """All sites of the deployment, by name; `prefix` is that of the sites' parameters."""
+        texts = self._parameters.get_multiple(self._prefix, max_age=_CACHE_SECONDS)
+        sites = [_site(json.loads(text)) for text in texts.values()]
+        return {site.name: site for site in sites}
+
+
+def _site(record: dict[str, Any]) -> Site:
+    return Site(
+        name=record["site"],
+        bucket=record["bucket"],
+        limits=Limits(files=record["max_upload_files"], size=record["max_upload_bytes"]),
+        keep_days=record["keep_days"],
+        silent_after_minutes=record["silent_after_minutes"],
+    )

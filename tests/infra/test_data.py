@@ -126,7 +126,11 @@ def test_the_bucket_calls_intake_for_every_mark_and_nothing_else(bucket: dict[st
 def test_only_this_bucket_of_this_account_may_call_intake_and_before_it_exists(
     production: Synthesized,
 ) -> None:
-    ((name, permission),) = production.of_type("AWS::Lambda::Permission").items()
+    ((name, permission),) = [
+        (name, row)
+        for name, row in production.of_type("AWS::Lambda::Permission").items()
+        if row["Properties"]["Principal"] == "s3.amazonaws.com"
+    ]
     assert name in production.of_type("AWS::S3::Bucket")["SiteBucketDc1"]["DependsOn"]
     properties = rendered(permission["Properties"])
     assert properties["SourceAccount"] == "<AWS::AccountId>"
