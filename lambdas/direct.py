@@ -69,7 +69,7 @@ def _examine(event: Mapping[str, Any]) -> None:
     for name in event:
         if name not in _FIELDS:
             raise Refused(400, f"unknown field {name!r}", f"known are: {', '.join(_FIELDS)}")
-    if event["action"] not in ACTIONS:
+    if event["action"] not in list(ACTIONS):
         raise Refused(
             400, f"unknown action {event['action']!r}", f"known are: {', '.join(ACTIONS)}"
         )
