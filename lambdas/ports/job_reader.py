@@ -94,7 +94,7 @@ class JobReader:
     def allocations(self, site: str, ids: list[str]) -> list[Allocation]:
         """Those of the given allocations that exist, in the order of the ids; at most 100."""
         keys = [table_keys.allocation(site, one) for one in dict.fromkeys(ids)]
-        found = {row["id"]: from_attributes(Allocation, row) for row in self._batch(keys[:_BATCH])}
+        found = {row["id"]: _allocation(site, row) for row in self._batch(keys[:_BATCH])}
         return [found[one] for one in dict.fromkeys(ids) if one in found]
 
     def allocations_by_prefix(self, site: str, prefix: str, limit: int) -> list[Allocation]:
@@ -114,7 +114,7 @@ class JobReader:
             },
             Limit=limit,
         )
-        return [from_attributes(Allocation, dynamodb_json.decode(row)) for row in answer["Items"]]
+        return [_allocation(site, dynamodb_json.decode(row)) for row in answer["Items"]]
 
     def ahead(self, allocation: Allocation) -> int:
         """How many allocations are before one in its site's queue."""
@@ -163,7 +163,9 @@ class JobReader:
         wanted = [{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in keys]
         found: list[dict[str, Any]] = []
         while wanted:
-            answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": wanted}})
+            answer = self._client.batch_get_item(
+                RequestItems={self._table: {"Keys": wanted, "ConsistentRead": True}}
+            )
             found += map(dynamodb_json.decode, answer["Responses"].get(self._table, []))
             wanted = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
         return found
@@ -191,6 +193,11 @@ def _list_position(site: str, listed: str, job_id: str) -> dict[str, Any]:
         "pk": {"S": key.pk},
         "sk": {"S": key.sk},
     }
+
+
+def _allocation(site: str, row: dict[str, Any]) -> Allocation:
+    """The allocation; its site is that of the key, which IAM guards, not what a puller wrote."""
+    return from_attributes(Allocation, {**row, "site": site})
 
 
 def _listed(site: str, row: dict[str, Any]) -> Job:

@@ -30,8 +30,7 @@ def the_allocation(call: Call, alloc_id: str) -> Allocation:
     found: list[Allocation] = []
     for site in call.services.searched_sites(call.query, call.identity):
         if _ID.fullmatch(wanted):
-            one = call.services.table.allocation(site, wanted)
-            found += [one] if one is not None else []
+            found += call.services.reader.allocations(site, [wanted])
         else:
             found += call.services.reader.allocations_by_prefix(site, wanted, 2)
     if not found:

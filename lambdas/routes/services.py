@@ -148,7 +148,8 @@ class Services:
 
     def current(self, job: Job) -> Allocation | None:
         """The current allocation of a job."""
-        return self.table.allocation(job.site, job.current) if job.current else None
+        found = self.reader.allocations(job.site, [job.current]) if job.current else []
+        return found[0] if found else None
 
     def reasons(self, allocation: Allocation | None) -> tuple[str, ...]:
         """Why an allocation waits, each a sentence; empty if it does not."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import nomad
@@ -40,6 +42,13 @@ def finish(api: ApiClient, site: Site, job_id: str) -> dict[str, Any]:
         if job["Status"] == "dead":
             return job
     raise AssertionError(f"{job}\n{site.log}")
+
+
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 # ---- a script, from the submission to its logs ----
@@ -161,10 +170,7 @@ def test_a_mark_in_the_bucket_runs_a_job_of_the_api_again(
     api.post("/v1/jobs/script", {"ID": job_id, "Script": HELLO})
     finish(api, site, job_id)
     site.mark(job_id, "FILE_UPLOAD")
-    for _ in range(40):
-        if api.get(f"/v1/job/{job_id}")["Run"] == 2:
-            break
-        api.get(f"/v1/job/{job_id}/wait", seconds=1)
+    until(lambda: api.get(f"/v1/job/{job_id}")["Run"] == 2)
     assert finish(api, site, job_id)["Outcome"] == "complete"
     api.post("/v1/jobs/script", {"ID": job_id, "Script": HELLO})
     assert finish(api, site, job_id)["Run"] == 3
@@ -209,6 +215,37 @@ def test_what_is_wrong_is_said(api: ApiClient, document: Any, error: str) -> Non
     answer = api.call("POST", "/v1/jobs/script", json=document)
     assert 400 <= answer.status_code < 500
     assert error in json.dumps(answer.json(), ensure_ascii=False)
+
+
+def test_a_large_file_is_read_in_pieces_or_from_the_bucket(
+    api: ApiClient, site: Site, job_id: str
+) -> None:
+    alloc = api.post("/v1/jobs/script", {"ID": job_id, "Script": HELLO})["AllocID"]
+    content = bytes(range(256)) * 16 * 1024
+    site.put(f"{job_id}/big", content)
+    found = api.call("GET", f"/v1/client/fs/cat/{alloc}", params={"path": "big"})
+    assert found.status_code == 307
+    assert requests.get(found.headers["Location"], timeout=30).content == content
+    read, offset = b"", 0
+    while offset < len(content):
+        query: dict[str, str | int] = {"path": "big", "offset": offset, "limit": 10**9}
+        piece = api.call("GET", f"/v1/client/fs/readat/{alloc}", params=query)
+        read, offset = read + piece.content, int(piece.headers["X-Jobferry-Next-Offset"])
+    assert read == content
+    api.call("DELETE", f"/v1/job/{job_id}")
+
+
+def test_of_several_sites_one_that_is_alive_takes_the_job(
+    api: ApiClient, site: Site, job_id: str
+) -> None:
+    site.pull()
+    document = {"ID": job_id, "Script": HELLO, "Datacenters": ["osaka", "dc1"]}
+    assert api.post("/v1/jobs/script", document)["Site"] == "dc1"
+    assert api.get(f"/v1/job/{job_id}", region="global")["Site"] == "dc1"
+    nowhere = {"Script": HELLO, "Datacenters": ["osaka", "osaka"]}
+    assert "takes work" in api.refused("POST", "/v1/jobs/script", 409, json=nowhere)
+    assert api.refused("GET", f"/v1/job/{job_id}", 404, params={"site": "osaka"})
+    api.call("DELETE", f"/v1/job/{job_id}")
 
 
 # ---- python-nomad, unmodified ----
@@ -303,3 +340,41 @@ def test_the_function_itself_can_be_invoked(
     assert error
     assert "404 job not found" in refused["errorMessage"]
     invoke(deployed, {"action": "stop", "job": job_id})
+
+
+def test_step_functions_waits_for_a_job_by_its_task_token(
+    deployed: DeployedStack, api: ApiClient, site: Site, job_id: str
+) -> None:
+    states = deployed.client("stepfunctions")
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {
+            "FunctionName": deployed.deployment.outputs["ApiFunctionName"],
+            "Payload": {
+                "action": "submit",
+                "document": {"ID": job_id, "Script": "#!/bin/sh\nexit 3\n"},
+                "task_token.$": "$$.Task.Token",
+            },
+        },
+        "Catch": [{"ErrorEquals": ["Jobferry.JobFailed"], "Next": "Told"}],
+        "Next": "NotTold",
+    }
+    definition = {
+        "StartAt": "Job",
+        "States": {"Job": task, "Told": {"Type": "Succeed"}, "NotTold": {"Type": "Fail"}},
+    }
+    machine = states.create_state_machine(
+        name=f"waits-{uuid.uuid4().hex[:8]}",
+        definition=json.dumps(definition),
+        roleArn="arn:aws:iam::000000000000:role/any",
+    )["stateMachineArn"]
+    execution = states.start_execution(stateMachineArn=machine)["executionArn"]
+
+    def status() -> str:
+        return str(states.describe_execution(executionArn=execution)["status"])
+
+    until(lambda: api.call("GET", f"/v1/job/{job_id}").status_code == 200)
+    assert finish(api, site, job_id)["Outcome"] == "failed"
+    until(lambda: status() != "RUNNING")
+    assert status() == "SUCCEEDED"

@@ -21,7 +21,7 @@ from tests.emulator.api_client import ApiClient
 
 pytestmark = pytest.mark.emulator
 
-EXAMPLES = 3
+EXAMPLES = 5
 HELD = [
     not_a_server_error,
     status_code_conformance,
@@ -43,7 +43,7 @@ def api(deployed: DeployedStack) -> ApiClient:
     deadline=None,
     database=None,
     derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
+    phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 def test_every_route_answers_as_it_is_described(case: Any, api: ApiClient) -> None:
