@@ -202,6 +202,9 @@ class Runs:
         )
 
     def _new_run(self, job_id: str, cause: Cause, job: Job | None) -> Job:
+        if job is not None and job.awaited and job.unpublished:
+            # The new run would hide how the last one ended from the workflow that waits for it.
+            raise Conflict(f"the end of run {job.run} of job {job_id!r} is still being published")
         touched = self.touched(job) if job else None
         return Job(
             site=self.site.name,

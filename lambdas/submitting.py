@@ -17,7 +17,7 @@ from job_protocol.object_keys import Problem
 from job_protocol.path_patterns import matcher
 from lambdas.errors import Conflict, Refused
 from lambdas.ports.submitted_files import SubmittedFiles
-from lambdas.rules.submission import AnnouncedFile, Submission, content_problems
+from lambdas.rules.submission import AnnouncedFile, InlineFile, Submission, content_problems
 from lambdas.rules.upload import chains_by_path
 from lambdas.runs import Cause, Runs
 
@@ -77,7 +77,7 @@ class Submitting:
             return job
         settings = self._examine(job_id, job, submission)
         self._take_place(job_id)
-        entries = self.files.put(job_id, submission.files)
+        entries = self.files.put(job_id, (*submission.files, *_settings_file(submission)))
         if submission.uploads:
             return self._announce(job_id, upload, entries, settings, submission)
         cause = Cause(
@@ -253,6 +253,14 @@ def _must_be_over(job_id: str, job: Job | None) -> None:
             f"run {job.run} of job {job_id!r} is still active",
             "wait for its end, or stop it first, or choose another ID",
         )
+
+
+def _settings_file(submission: Submission) -> tuple[InlineFile, ...]:
+    """The settings as a file, so that a mark in the bucket runs the job again with the same."""
+    if not submission.settings:
+        return ()
+    text = json.dumps(submission.settings, ensure_ascii=False, indent=2)
+    return (InlineFile(path=object_keys.SETTINGS, content=f"{text}\n".encode()),)
 
 
 def _read_settings(settings: Mapping[str, Any] | None) -> tuple[JobSettings, list[Problem]]:

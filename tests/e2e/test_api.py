@@ -167,11 +167,13 @@ def test_a_file_in_parts_is_put_together_and_verified(
 def test_a_mark_in_the_bucket_runs_a_job_of_the_api_again(
     api: ApiClient, site: Site, job_id: str
 ) -> None:
-    api.post("/v1/jobs/script", {"ID": job_id, "Script": HELLO})
+    settings = {"priority": 77}
+    api.post("/v1/jobs/script", {"ID": job_id, "Script": HELLO, "Settings": settings})
     finish(api, site, job_id)
     site.mark(job_id, "FILE_UPLOAD")
     until(lambda: api.get(f"/v1/job/{job_id}")["Run"] == 2)
-    assert finish(api, site, job_id)["Outcome"] == "complete"
+    job = finish(api, site, job_id)
+    assert (job["Outcome"], job["Priority"], job["Submitter"]) == ("complete", 77, None)
     api.post("/v1/jobs/script", {"ID": job_id, "Script": HELLO})
     assert finish(api, site, job_id)["Run"] == 3
 
@@ -248,6 +250,30 @@ def test_of_several_sites_one_that_is_alive_takes_the_job(
     api.call("DELETE", f"/v1/job/{job_id}")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "error"),
+    [
+        ("POST", "/v1/jobs/script", 400, "the body is no valid JSON"),
+        ("POST", "/v1/sites", 405, "POST is not allowed here"),
+        ("GET", "/v1/nothing", 404, "there is no such path"),
+        ("GET", "/v1/jobs?filter=x", 400, "filter expressions are not supported"),
+        ("GET", "/v1/jobs?next_token=x", 400, "next_token is not one"),
+        ("GET", "/v1/job/a/wait?seconds=21", 400, "seconds is '21'"),
+        ("GET", "/v1/allocation/zz", 404, "alloc not found"),
+        ("GET", "/v1/evaluation/0123abcd", 404, "eval not found"),
+        ("GET", "/v1/node/0123abcd", 404, "node not found"),
+        ("GET", "/v1/client/fs/cat/00", 400, "path is missing"),
+        ("DELETE", "/v1/job/no/such", 404, "job not found"),
+        ("DELETE", "/v1/acl/token/none", 404, "token not found"),
+    ],
+)
+def test_every_error_has_one_shape(
+    api: ApiClient, method: str, path: str, status: int, error: str
+) -> None:
+    body = "{" if method == "POST" else None
+    assert error in api.refused(method, path, status, data=body)
+
+
 # ---- python-nomad, unmodified ----
 
 
@@ -306,6 +332,8 @@ def test_a_token_does_what_its_scopes_and_sites_allow_until_it_is_revoked(
         ("POST", "/v1/acl/token", {"Name": "x", "Scopes": ["read"]}),
     ):
         assert token.refused(method, path, 403, json=body) == "Permission denied"
+    keyed = {"json": {"Name": "x", "Scopes": ["read"]}, "headers": {"Idempotency-Key": "k"}}
+    assert "secret" in api.refused("POST", "/v1/acl/token", 400, **keyed)
     listed = api.get("/v1/acl/tokens")
     assert secret not in json.dumps(listed)
     assert api.call("DELETE", f"/v1/acl/token/{made['AccessorID']}").status_code == 200
