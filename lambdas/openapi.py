@@ -156,7 +156,7 @@ def _headers(route: Route, status: int) -> dict[str, Any]:
     names = {}
     if any(parameter.name == "next_token" for parameter in route.parameters):
         names[NEXT_PAGE] = "The next page's next_token, if there may be one."
-    if route.name in ("readFileAt", "readLogs"):
+    if route.name in ("readFileAt", "streamFile", "readLogs"):
         names[NEXT_OFFSET] = "The offset behind what was answered."
     if status == 307:
         names["Location"] = "Where the whole file is, for an hour at most."

@@ -115,6 +115,21 @@ def read_at(call: Call) -> Answer:
     return _piece(files, allocation.job, path, stat, start, call.query["limit"], lambda raw: raw)
 
 
+def stream_file(call: Call) -> Answer:
+    """A piece of a file in Nomad's frames; follow it by asking again from the answered offset."""
+    allocation, files = _opened(call)
+    shown = file_tree.clean_path(call.query["path"])
+    path, stat = _found(files, allocation.job, shown)
+    start = file_tree.first_byte(
+        call.query.get("offset", 0), call.query.get("origin", "start"), stat.size
+    )
+
+    def framed(raw: bytes) -> bytes:
+        return file_tree.frames(shown, start, raw)
+
+    return _piece(files, allocation.job, path, stat, start, file_tree.MAX_CHUNK, framed)
+
+
 def logs(call: Call) -> Answer:
     """A piece of a task's log; follow it by asking again from the offset that is answered."""
     allocation, files = _opened(call)
@@ -158,6 +173,16 @@ def _piece(
 _PATH = Parameter(name="path", description="The path in the allocation's directory.")
 _NEEDED_PATH = Parameter(
     name="path", description="The path in the allocation's directory.", required=True
+)
+
+
+_FROM = (
+    Parameter(name="offset", description="Bytes from the origin.", kind="integer"),
+    Parameter(
+        name="origin",
+        description="Where the offset counts from; from the end it counts backwards.",
+        choices=("start", "end"),
+    ),
 )
 
 
@@ -206,6 +231,7 @@ ROUTES = (
         ),
         answers={200: None},
     ),
+    _route("stream", "streamFile", stream_file, _NEEDED_PATH, *_FROM, answers={200: None}),
     _route(
         "logs",
         "readLogs",
@@ -217,12 +243,7 @@ ROUTES = (
             choices=tuple(file_tree.LOG_TYPES),
             required=True,
         ),
-        Parameter(name="offset", description="Bytes from the origin.", kind="integer"),
-        Parameter(
-            name="origin",
-            description="Where the offset counts from; from the end it counts backwards.",
-            choices=("start", "end"),
-        ),
+        *_FROM,
         Parameter(
             name="plain",
             description="Bytes as they are, instead of Nomad's frames in JSON.",

@@ -6,7 +6,7 @@ from job_protocol import identifiers
 from lambdas.errors import Refused
 from lambdas.routes.jobs import PAGE, refuse_filter
 from lambdas.routes.route import Answer, Call, Parameter, Route
-from lambdas.rules import nomad_views
+from lambdas.rules import site_views
 from lambdas.rules.identity import Access
 
 
@@ -21,7 +21,7 @@ def read_site(call: Call) -> Answer:
 
 
 def _site(call: Call, name: str) -> dict[str, object]:
-    return nomad_views.site_view(call.services.health(name), call.services.reader.waiting(name))
+    return site_views.site_view(call.services.health(name), call.services.reader.waiting(name))
 
 
 def list_nodes(call: Call) -> Answer:
@@ -30,7 +30,7 @@ def list_nodes(call: Call) -> Answer:
     prefix = call.query.get("prefix", "")
     return Answer(
         body=[
-            nomad_views.node_view(call.services.health(name))
+            site_views.node_view(call.services.health(name))
             for name in call.services.usable_sites(call.identity)
             if identifiers.node(name).startswith(prefix)
         ]
@@ -41,7 +41,7 @@ def read_node(call: Call) -> Answer:
     """A site as one of Nomad's nodes, by the node's id."""
     for name in call.services.usable_sites(call.identity):
         if identifiers.node(name) == call.path["node_id"]:
-            return Answer(body=nomad_views.node_view(call.services.health(name)))
+            return Answer(body=site_views.node_view(call.services.health(name)))
     raise Refused(404, "node not found", "GET /v1/nodes lists them: each is a site")
 
 

@@ -298,6 +298,8 @@ def test_python_nomad_lists_reads_stops_and_reads_logs(
     assert client.read_at.read_file_offset(allocation["ID"], 4, 5, "aws-job-stdout.txt") == "nomad"
     frame = client.stream_logs.stream(allocation["ID"], "script", "stdout")
     assert base64.b64decode(json.loads(frame)["Data"]) == b"for nomad\n"
+    frame = client.stream_file.stream(allocation["ID"], 6, "end", "aws-job-stdout.txt")
+    assert base64.b64decode(json.loads(frame)["Data"]) == b"nomad\n"
     assert client.stat.stat_file(allocation["ID"], "alloc/logs/script.stdout.0")["Size"] == 10
     (log,) = client.ls.list_files(allocation["ID"], "alloc/logs")
     assert log["Name"] == "script.stdout.0"
