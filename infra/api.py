@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
@@ -55,7 +55,7 @@ class Api(Construct):
         construct_id: its name there.
         basis: what it shares with the other functions.
         table: the job table.
-        buckets: the buckets of all sites.
+        buckets: the bucket of each site, by the site's name.
         sites_parameter: the parameter path under which each site's settings lie.
         settings: which doors there are beside that of IAM.
     """
@@ -67,33 +67,37 @@ class Api(Construct):
         *,
         basis: FunctionBasis,
         table: dynamodb.Table,
-        buckets: Sequence[BucketName],
+        buckets: Mapping[str, BucketName],
         sites_parameter: str,
         settings: ApiSettings,
     ) -> None:
         super().__init__(scope, construct_id)
         self._retention = RETENTION[basis.log_retention_days]
-        parameters = [
-            cdk.Stack.of(self).format_arn(
-                service="ssm", resource="parameter", resource_name=f"{sites_parameter[1:]}{below}"
-            )
-            for below in ("", "/*")
-        ]
+        parameters = cdk.Stack.of(self).format_arn(
+            service="ssm", resource="parameter", resource_name=f"{sites_parameter[1:]}/*"
+        )
         self.function = ControlPlaneFunction(
             self,
             "Api",
             basis=basis,
             service="api",
             description="Answers the HTTP API and direct invocations",
-            environment={"TABLE_NAME": table.table_name, "SITES_PARAMETER": sites_parameter},
+            environment={
+                "TABLE_NAME": table.table_name,
+                "SITES_PARAMETER": sites_parameter,
+                "SITES": " ".join(buckets),
+            },
             timeout=cdk.Duration.seconds(TIMEOUT_SECONDS),
-            rights=_rights(table, buckets, parameters),
+            rights=_rights(table, list(buckets.values()), parameters),
         )
         acknowledge_wildcards(
             self.function.role,
             {
-                parameters[1]: "Every site of this deployment has its parameter under this path.",
-                **{b.objects(): "Users choose the keys of inputs and results." for b in buckets},
+                parameters: "Every site of this deployment has its parameter under this path.",
+                **{
+                    b.objects(): "Users choose the keys of inputs and results."
+                    for b in buckets.values()
+                },
             },
         )
         self.doors: dict[str, apigatewayv2.HttpApi] = {
@@ -197,7 +201,7 @@ def _leading_keys(*patterns: str) -> dict[str, object]:
 
 
 def _rights(
-    table: dynamodb.Table, buckets: Sequence[BucketName], parameters: list[str]
+    table: dynamodb.Table, buckets: Sequence[BucketName], parameters: str
 ) -> list[iam.PolicyStatement]:
     status_objects = [
         bucket.objects(f"*{name}")
@@ -255,6 +259,6 @@ def _rights(
             resources=status_objects,
         ),
         iam.PolicyStatement(
-            sid="SiteSettings", actions=["ssm:GetParametersByPath"], resources=parameters
+            sid="SiteSettings", actions=["ssm:GetParameter"], resources=[parameters]
         ),
     ]

@@ -68,7 +68,7 @@ class JobferryStack(cdk.Stack):
             "Api",
             basis=basis,
             table=table,
-            buckets=list(buckets.values()),
+            buckets={site.name: bucket for site, bucket in buckets.items()},
             sites_parameter=parameter(settings, "sites"),
             settings=settings.api,
         )

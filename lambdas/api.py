@@ -45,7 +45,7 @@ def services() -> Services:
         reader=JobReader(dynamodb, table),
         tokens=ApiTokens(dynamodb, table),
         s3=client("s3"),
-        sites=_directory().all(),
+        sites=_directory().of_names(os.environ["SITES"].split()),
         clock=lambda: int(time.time()),
         sleep=time.sleep,
         new_secret=lambda: f"jobferry_{secrets.token_urlsafe(32)}",

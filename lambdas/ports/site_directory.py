@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,11 +61,14 @@ class SiteDirectory:
             ) from error
         return _site(json.loads(text))
 
-    def all(self) -> dict[str, Site]:
-        """All sites of the deployment, by name; `prefix` is that of the sites' parameters."""
-        texts = self._parameters.get_multiple(self._prefix, max_age=_CACHE_SECONDS)
-        sites = [_site(json.loads(text)) for text in texts.values()]
-        return {site.name: site for site in sites}
+    def of_names(self, names: Sequence[str]) -> dict[str, Site]:
+        """Sites by their names; `prefix` is that of the sites' parameters."""
+        return {
+            name: _site(
+                json.loads(self._parameters.get(f"{self._prefix}/{name}", max_age=_CACHE_SECONDS))
+            )
+            for name in names
+        }
 
 
 def _site(record: dict[str, Any]) -> Site:

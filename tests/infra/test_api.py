@@ -85,6 +85,7 @@ def test_the_function_answers_before_the_gateway_gives_up(production: Synthesize
     assert function["Environment"]["Variables"] == {
         "TABLE_NAME": "<JobTable>",
         "SITES_PARAMETER": "/jobferry/jobferry/sites",
+        "SITES": "dc1",
         "LOG_LEVEL": "INFO",
         "POWERTOOLS_METRICS_NAMESPACE": "jobferry",
         "POWERTOOLS_SERVICE_NAME": "api",

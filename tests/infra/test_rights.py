@@ -159,7 +159,7 @@ def test_the_api_may_do_this_and_nothing_else(production: Synthesized) -> None:
             ["s3:PutObject"],
             [f"{OBJECTS}/*aws-job-stat.json", f"{OBJECTS}/*aws-job-stat.txt"],
         ),
-        "SiteSettings": ("Allow", ["ssm:GetParametersByPath"], [sites, f"{sites}/*"]),
+        "SiteSettings": ("Allow", ["ssm:GetParameter"], [f"{sites}/*"]),
     }
 
 
