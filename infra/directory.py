@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from infra.api import Api
 from infra.distribution import Distribution
 from infra.names import BucketName, parameter
 from infra.puller_access import PullerAccess
@@ -46,6 +47,18 @@ class Directory(Construct):
             distribution.function.function.function_name,
             "Copies the puller's file into the buckets after each deployment",
         )
+
+    def add_api(self, api: Api) -> None:
+        """Publish the URLs of the HTTP API and the name of its function, for direct invocations."""
+        function = api.function.function.function_name
+        self._parameter("ApiFunction", parameter(self._settings, "api", "function"), function)
+        self._output("ApiFunctionName", function, "The function behind the HTTP API")
+        for door, http_api in api.doors.items():
+            key = f"url-{door.lower()}" if door else "url"
+            url = http_api.api_endpoint
+            self._parameter(f"Api{door}Url", parameter(self._settings, "api", key), url)
+            known_by = {"Tokens": "an API token", "Jwt": "a JSON Web Token"}.get(door, "IAM")
+            self._output(f"Api{door}Url", url, f"The HTTP API for callers known by {known_by}")
 
     def add_site(self, site: SiteSettings, bucket: BucketName, access: PullerAccess) -> None:
         """Publish a site: its settings by site and by bucket, and what its puller needs."""

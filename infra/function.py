@@ -16,7 +16,7 @@ from infra.lambda_code import Target
 
 METRICS_NAMESPACE = "jobferry"
 
-_RETENTION = {
+RETENTION = {
     1: logs.RetentionDays.ONE_DAY,
     3: logs.RetentionDays.THREE_DAYS,
     5: logs.RetentionDays.FIVE_DAYS,
@@ -84,7 +84,7 @@ class ControlPlaneFunction(Construct):
         log_group = logs.LogGroup(
             self,
             "Logs",
-            retention=_RETENTION[basis.log_retention_days],
+            retention=RETENTION[basis.log_retention_days],
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         self.role = iam.Role(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import aws_cdk as cdk
+from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
@@ -64,6 +65,27 @@ class Monitoring(Construct):
                     _graph(f"{name}: calls", [function.metric_invocations(period=_period())]),
                     _graph(f"{name}: errors, throttles", [errors, throttles]),
                     _graph(f"{name}: duration", [function.metric_duration(period=_period())]),
+                ]
+            )
+
+    def watch_doors(self, doors: dict[str, apigatewayv2.HttpApi]) -> None:
+        """An alarm for answers with 5xx of each HTTP API, by the name of its door."""
+        for name, api in doors.items():
+            errors = api.metric_server_error(period=_period(), statistic="Sum")
+            self._alarm(
+                f"Api{name}Errors",
+                errors,
+                "jobferry's HTTP API answered with 5xx. The log group of its function says why; "
+                "clients may repeat a request with the same Idempotency-Key.",
+            )
+            self._widgets.append(
+                [
+                    _graph(f"HTTP API {name}: requests", [api.metric_count(period=_period())]),
+                    _graph(
+                        f"HTTP API {name}: 5xx, 4xx",
+                        [errors, api.metric_client_error(period=_period())],
+                    ),
+                    _graph(f"HTTP API {name}: latency", [api.metric_latency(period=_period())]),
                 ]
             )
 

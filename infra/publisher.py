@@ -175,8 +175,8 @@ class Publisher(Construct):
         acknowledge_wildcards(
             self.function.role,
             {
-                "*": "dynamodb:ListStreams, which Lambda needs to follow the stream, knows no "
-                "resources.",
+                "*": "dynamodb:ListStreams, which Lambda needs to follow the stream, and answers "
+                "to task tokens know no resources: the token itself is the right.",
                 **dict.fromkeys(
                     _status_objects(buckets), "Every job has its status objects under its own id."
                 ),
@@ -238,5 +238,10 @@ class Publisher(Construct):
             ),
             iam.PolicyStatement(
                 sid="Purges", actions=["sqs:SendMessage"], resources=[purges.queue_arn]
+            ),
+            iam.PolicyStatement(
+                sid="WaitingWorkflows",
+                actions=["states:SendTaskFailure", "states:SendTaskSuccess"],
+                resources=["*"],
             ),
         ]

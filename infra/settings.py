@@ -11,6 +11,7 @@ from typing import Literal, cast
 SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
 STAGE_NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 PRINCIPAL_ARN = re.compile(r"arn:aws[a-z-]*:(iam|sts)::\d{12}:(root|[a-z-]+/[\w+=,.@/-]+)")
+ISSUER = re.compile(r"https://[^\s?#]+")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 MAX_STAGE_AND_SITE_LENGTH = 25
@@ -64,6 +65,32 @@ class SiteSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JwtSettings:
+    """Whose JSON Web Tokens the API takes.
+
+    Attributes:
+        issuer: the URL of the identity provider.
+        audience: for whom its tokens have to be; one of them is enough.
+    """
+
+    issuer: str
+    audience: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """How callers of the HTTP API may say who they are, beside IAM's signatures.
+
+    Attributes:
+        tokens: whether there is a door for API tokens.
+        jwt: whose JSON Web Tokens are taken at a door of their own, if any.
+    """
+
+    tokens: bool = False
+    jwt: JwtSettings | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one deployment.
 
@@ -75,6 +102,7 @@ class Settings:
         log_retention_days: how long logs are kept, in days.
         lambda_platform: "aws": Python 3.13 on arm64; "host": this machine's interpreter, for an
             emulator that runs the functions as local processes.
+        api: how callers of the HTTP API may say who they are.
     """
 
     stage: str = "prod"
@@ -83,6 +111,7 @@ class Settings:
     alarm_email: str | None = None
     log_retention_days: int = 30
     lambda_platform: LambdaPlatform = "aws"
+    api: ApiSettings = ApiSettings()
 
     @property
     def keeps_data(self) -> bool:
@@ -144,6 +173,7 @@ def settings_from_context(get: Callable[[str], object]) -> Settings:
                 ("aws", "host"),
             ),
         ),
+        api=_api(given.get("api", {})),
     )
 
 
@@ -180,12 +210,49 @@ def _log_retention(value: object) -> int:
     return days
 
 
+def _json(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise SettingsError(f"{name} is not valid JSON: {error}") from error
+
+
+def _api(value: object) -> ApiSettings:
+    given = _known("api", _json("api", value), ("tokens", "jwt"))
+    tokens, jwt = given.get("tokens", False), given.get("jwt")
+    if not isinstance(tokens, bool):
+        raise SettingsError(f"tokens of api is {tokens!r}; it must be true or false")
+    if jwt is None:
+        return ApiSettings(tokens=tokens)
+    stated = _known("jwt of api", jwt, ("issuer", "audience"))
+    audience = stated.get("audience")
+    audience = [audience] if isinstance(audience, str) else audience
+    if not isinstance(audience, Sequence) or not audience or not all(audience):
+        raise SettingsError("audience of jwt of api must name at least one audience")
+    return ApiSettings(
+        tokens=tokens,
+        jwt=JwtSettings(
+            issuer=_matching("issuer of jwt of api", stated.get("issuer"), ISSUER),
+            audience=tuple(str(one) for one in audience),
+        ),
+    )
+
+
+def _known(name: str, value: object, keys: Sequence[str]) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{name} is {value!r}; it must be an object of settings, or {{}}")
+    if unknown := sorted(set(value) - set(keys)):
+        raise SettingsError(
+            f"{name} has the unknown setting {', '.join(map(repr, unknown))}; "
+            f"known are: {', '.join(keys)}"
+        )
+    return value
+
+
 def _sites(value: object) -> tuple[SiteSettings, ...]:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError as error:
-            raise SettingsError(f"sites is not valid JSON: {error}") from error
+    value = _json("sites", value)
     if not isinstance(value, Mapping) or not value:
         raise SettingsError(
             f'sites is {value!r}; it must name at least one site, as in {{"dc1": {{}}}}'

@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from infra import lambda_code
+from infra.api import Api
 from infra.directory import Directory
 from infra.distribution import Distribution
 from infra.function import FunctionBasis
@@ -75,6 +76,15 @@ class JobferryStack(cdk.Stack):
             checkout=checkout,
             buckets=list(buckets.values()),
         )
+        self.api = Api(
+            self,
+            "Api",
+            basis=basis,
+            table=table,
+            buckets={site.name: bucket for site, bucket in buckets.items()},
+            sites_parameter=parameter(settings, "sites"),
+            settings=settings.api,
+        )
         directory = Directory(self, "Directory", settings=settings, table_name=table.table_name)
         directory.add_puller_file(self.distribution)
         monitoring = Monitoring(self, "Monitoring", alarm_email=settings.alarm_email)
@@ -83,8 +93,13 @@ class JobferryStack(cdk.Stack):
             "publisher": self.publisher.function.function,
             "purger": self.purger.function.function,
             "distributor": self.distribution.function.function,
+            "api": self.api.function.function,
         }
+        if self.api.authorizer is not None:
+            functions["authorizer"] = self.api.authorizer.function
+        directory.add_api(self.api)
         monitoring.watch_functions(functions)
+        monitoring.watch_doors(self.api.doors)
         monitoring.watch_stream(functions["publisher"])
         monitoring.watch_dead_letters(
             {

@@ -21,6 +21,22 @@ def next_allocation(allocation_id: str) -> str:
     return _derive("next", allocation_id)
 
 
+def request(site: str, job_id: str, key: str) -> str:
+    """The id of the upload that a request to the API causes.
+
+    Args:
+        site: the site.
+        job_id: the job.
+        key: what tells this request from others: its idempotency key, or a random text.
+    """
+    return _derive("request", site, job_id, key)
+
+
+def node(site: str) -> str:
+    """The id by which Nomad's clients know a site."""
+    return _derive("node", site)
+
+
 def result_mark(site: str, job_id: str, path: str) -> str:
     """The value of the object metadata by which a result is known as such.
 

@@ -42,6 +42,8 @@ class Job:
         created: time of the first upload; inputs older than that were never results.
         submitted: time of this run's upload.
         finished: time at which the job became dead.
+        submitter: who submitted this run through the API: an ARN, a token's name, a JWT's subject.
+        awaited: whether a workflow waits for the end of this run (see `table_keys.task_token`).
         message: why the job is in this state, a sentence.
         note: why the user's last word changed nothing, a sentence.
         reasons: why the upload was rejected.
@@ -70,6 +72,8 @@ class Job:
     created: int | None = None
     submitted: int | None = None
     finished: int | None = None
+    submitter: str | None = None
+    awaited: bool = False
     message: str | None = None
     note: str | None = None
     reasons: tuple[Problem, ...] = decoded_by(_problems, default=())

@@ -56,13 +56,16 @@ API_WORDS = frozenset(
         "dispatch",
         "evaluate",
         "evaluations",
+        "events",
         "force",
         "periodic",
         "plan",
         "scale",
         "stable",
+        "start",
         "summary",
         "versions",
+        "wait",
     }
 )
 """Actions of the HTTP API; the last segment of a job id may not be one of them."""
@@ -107,6 +110,14 @@ def _protocol_key(job_id: str, name: str) -> str:
 def input_manifest_key(allocation_id: str) -> str:
     """Where a manifest of inputs lies that is too large for the job table."""
     return f"{OWN_PREFIX}manifests/{allocation_id}.json"
+
+
+def announcement_key(upload: str) -> str:
+    """Where a submission lies whose larger files are still to come.
+
+    It is beside the manifests, where the control plane alone may write.
+    """
+    return f"{OWN_PREFIX}manifests/{upload}.announced.json"
 
 
 def result_report_key(allocation_id: str) -> str:

@@ -9,6 +9,7 @@ LIST_INDEX = "list"
 DUE_INDEX = "due"
 
 CONTROL_SORT_KEY = "CTL"
+API_SORT_KEY = "API"
 HEX_DIGITS = "0123456789abcdef"
 
 _QUEUE_CONTROL = "0"
@@ -46,6 +47,21 @@ def heartbeat(site: str, installation: str) -> Key:
 def control(site: str) -> Key:
     """What an operator wants of a whole site (drain, least puller version)."""
     return Key(f"C#{site}", CONTROL_SORT_KEY)
+
+
+def task_token(site: str, job_id: str, run: int) -> Key:
+    """The task token of the workflow that waits for the end of a run."""
+    return Key(f"T#{site}#{job_id}", f"{run:06d}")
+
+
+def api_token(secret_hash: str) -> Key:
+    """An API token, by the SHA-256 of its secret in hexadecimal."""
+    return Key(f"K#{secret_hash}", API_SORT_KEY)
+
+
+def idempotency_partition(key_hash: str) -> str:
+    """The partition key of what was answered to a write with an `Idempotency-Key`."""
+    return f"I#{key_hash}"
 
 
 def allocation_partitions(site: str) -> list[str]:
@@ -88,6 +104,11 @@ def list_partition(site: str) -> str:
     return f"L#{site}"
 
 
+def api_token_list() -> str:
+    """The list index's partition key of all API tokens; a site's name is never empty."""
+    return "K#"
+
+
 def queue_control() -> str:
     """The queue sort key of the control row: always the first."""
     return _QUEUE_CONTROL
@@ -124,6 +145,11 @@ def queue_pending(priority: int, created: int, not_before: int | None = None) ->
     return f"{_QUEUE_PENDING}#{_MAX_PRIORITY - priority:03d}#{created:012d}"
 
 
+def queue_pending_range() -> tuple[str, str]:
+    """Bounds of the queue sort keys of everything that waits, deferred or not."""
+    return f"{_QUEUE_PENDING}#", f"{_QUEUE_DEFERRED}$"
+
+
 def is_stop(queue_sort_key: str) -> bool:
     """Whether the queue row is a stop request."""
     return queue_sort_key.startswith(f"{_QUEUE_STOP}#") and not is_purge(queue_sort_key)
@@ -148,3 +174,13 @@ def deferred_until(queue_sort_key: str) -> int | None:
 def listed(submitted: int, job_id: str) -> str:
     """The list index's sort key; read backwards it gives the newest job first."""
     return f"{submitted:012d}#{job_id}"
+
+
+def listed_range(after: int, before: int) -> tuple[str, str]:
+    """Bounds of the list index's sort keys of jobs submitted in a time.
+
+    Args:
+        after: the first second, since the epoch.
+        before: the last second, included.
+    """
+    return f"{after:012d}#", f"{before:012d}$"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from job_protocol.object_keys import Problem
+
 
 class ControlPlaneError(Exception):
     """Root of everything that the control plane raises on purpose."""
@@ -21,6 +23,24 @@ class JobBusy(ControlPlaneError):
     def __init__(self, message: str, *, seconds: int) -> None:
         super().__init__(message)
         self.seconds = seconds
+
+
+class Refused(ControlPlaneError):
+    """A request that the API does not grant; the message is for the user, as it stands.
+
+    Attributes:
+        status: the HTTP status code, 4xx.
+        remedy: what to do, a sentence.
+        problems: every reason, where there can be more than one.
+    """
+
+    def __init__(
+        self, status: int, message: str, remedy: str, problems: tuple[Problem, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.remedy = remedy
+        self.problems = problems
 
 
 class UnknownBucket(ControlPlaneError):

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from job_protocol.allocation import Allocation
 from job_protocol.items import SCHEMA_VERSION
 from job_protocol.job import Job
-from job_protocol.states import Outcome
+from job_protocol.states import JobStatus, Outcome
 from lambdas.errors import Conflict, JobBusy
 from lambdas.ports.event_bus import EventBus
 from lambdas.ports.job_table import JobTable
 from lambdas.rules.derivation import derive
-from lambdas.rules.status_document import details, event_detail, render_details, wants_event
+from lambdas.rules.status_document import (
+    details,
+    event_detail,
+    failure_name,
+    render_details,
+    wants_event,
+)
 
 LEASE_SECONDS = 90
 """Longer than the Lambda's time limit, so that who holds an expired lease no longer runs."""
@@ -30,6 +36,16 @@ class StatusWriter(Protocol):
         """Write both objects."""
 
 
+class Waiters(Protocol):
+    """Tells the workflows that wait for jobs how these ended."""
+
+    def succeed(self, task_token: str, output: dict[str, Any]) -> None:
+        """The job is complete."""
+
+    def fail(self, task_token: str, error: str, cause: str) -> None:
+        """The job ended otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
     """The publisher's work on one job, safe to repeat and to run twice at once.
@@ -38,6 +54,7 @@ class Publication:
         table: the job table.
         bucket_of: the status writer of a bucket.
         events: the event bus.
+        workflows: the workflows that wait for jobs.
         every_transition: whether every change of state is announced, or only the end.
         clock: the time in seconds since the epoch.
         new_lease: makes an id for this publisher's lease.
@@ -47,6 +64,7 @@ class Publication:
     table: JobTable
     bucket_of: Callable[[str], StatusWriter]
     events: EventBus
+    workflows: Waiters
     every_transition: bool
     clock: Callable[[], int]
     new_lease: Callable[[], str]
@@ -130,3 +148,16 @@ class Publication:
         self.bucket_of(job.bucket).put_status(job.id, job.word.body, render_details(document))
         if wants_event(job, every_transition=self.every_transition):
             self.events.put("Job State Change", event_detail(job, document))
+        if job.awaited and job.status is JobStatus.DEAD:
+            self._tell_workflow(job, document)
+
+    def _tell_workflow(self, job: Job, document: dict[str, Any]) -> None:
+        """Answer the task token of this run; a workflow that has gone is a normal result."""
+        token = self.table.task_token(job.site, job.id, job.run)
+        if token is None:
+            return
+        if job.outcome is Outcome.COMPLETE:
+            self.workflows.succeed(token, document)
+        else:
+            self.workflows.fail(token, failure_name(job), job.message or job.word.value)
+        self.table.forget_task_token(job)

@@ -20,6 +20,7 @@ from lambdas.ports.event_bus import EventBus
 from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
+from lambdas.ports.workflows import Workflows
 from lambdas.publication import Publication
 from lambdas.rules.stream import Changed, changes_of
 
@@ -33,6 +34,7 @@ def _publication() -> Publication:
         table=JobTable(client("dynamodb"), os.environ["TABLE_NAME"]),
         bucket_of=lambda bucket: SiteBucket(client("s3"), bucket),
         events=EventBus(client("events")),
+        workflows=Workflows(client("stepfunctions")),
         every_transition=os.environ.get("EVENT_TRANSITIONS") == "all",
         clock=lambda: int(time.time()),
         new_lease=lambda: uuid.uuid4().hex,

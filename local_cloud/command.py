@@ -63,6 +63,8 @@ def up() -> None:
 The emulated AWS {here} at {playground.emulator.endpoint_url}, the stack is deployed.
 
   bucket of site {SITE}     {bucket}
+  HTTP API, signed       {shlex.quote(deployment.api_urls[""])}
+  HTTP API, with tokens  {shlex.quote(deployment.api_urls["Tokens"])}
   job directories        {playground.jobs_dir}
   settings of the puller {playground.settings_file}
   log of the emulator    {playground.emulator.log_file}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 import zipfile
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ _BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 _BOOTSTRAP_VERSION = "30"
 _DEPLOY_SECONDS = 120.0
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+# An API's own host name leads nowhere here; the emulator serves it under a path.
+_API_URL = re.compile(r"Api(\w*)Url https?://(\w+)\..*")
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -33,12 +36,14 @@ class Deployment:
         outputs: its CloudFormation outputs by key.
         table: the name of the job table.
         buckets: the name of each site's bucket, by site.
+        api_urls: the URL of each HTTP API by who it is for: "" for IAM, "Tokens", "Jwt".
     """
 
     stack: str
     outputs: Mapping[str, str]
     table: str
     buckets: Mapping[str, str]
+    api_urls: Mapping[str, str]
 
 
 def deploy(emulator: Emulator, assembly: Assembly) -> Deployment:
@@ -225,5 +230,10 @@ def _deployment(emulator: Emulator, stack: Mapping[str, Any]) -> Deployment:
             name.removeprefix("sites/"): json.loads(value)["bucket"]
             for name, value in parameters.items()
             if name.startswith("sites/")
+        },
+        api_urls={
+            found[1]: f"{emulator.endpoint_url}/_aws/execute-api/{found[2]}/$default"
+            for row in stack.get("Outputs", [])
+            if (found := _API_URL.fullmatch(f"{row['OutputKey']} {row['OutputValue']}"))
         },
     )

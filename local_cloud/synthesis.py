@@ -20,6 +20,7 @@ _FOR_THE_EMULATOR = {
     "stage": "dev",
     # Lambdas run under the emulator's interpreter on this machine.
     "lambda_platform": "host",
+    "api": {"tokens": True},
 }
 
 

@@ -20,4 +20,6 @@ _CONFIG = Config(
 def client(service: str) -> Any:
     """The client of one AWS service, shared by all calls of this process."""
     make: Any = boto3.client
-    return make(service, config=_CONFIG)
+    # S3's older signature, boto3's default for URLs in some regions, does not sign headers.
+    signature = Config(signature_version="s3v4") if service == "s3" else Config()
+    return make(service, config=_CONFIG.merge(signature))

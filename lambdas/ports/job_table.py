@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -152,19 +153,56 @@ class JobTable:
         except self._client.exceptions.ConditionalCheckFailedException as error:
             raise Conflict(f"job {new.id!r} changed meanwhile") from error
 
-    def create_allocation(self, read: Job | None, new: Job, allocation: Allocation) -> None:
+    def create_allocation(
+        self,
+        read: Job | None,
+        new: Job,
+        allocation: Allocation,
+        *,
+        task_token: str | None = None,
+    ) -> None:
         """Write a job item and its new current allocation, both or neither.
 
         Conditions: the job is as it was read, the allocation does not exist.
 
+        Args:
+            read: the job as it was read.
+            new: the job as it shall be.
+            allocation: its new current allocation.
+            task_token: the task token of the workflow that waits for the end of this run.
+
         Raises:
             Conflict: one of them failed.
         """
-        self._transact(
+        writes = [
             {"Put": self._put(job_item(new), _as_read(read))},
             {"Put": self._put(allocation_item(allocation), ABSENT)},
-            job_id=new.id,
-        )
+        ]
+        if task_token is not None:
+            key = table_keys.task_token(new.site, new.id, new.run)
+            item = {**_typed_key(key), "task_token": {"S": task_token}}
+            writes.append({"Put": {"TableName": self._table, "Item": item}})
+        self._transact(*writes, job_id=new.id)
+
+    def task_token(self, site: str, job_id: str, run: int) -> str | None:
+        """The task token of the workflow that waits for the end of a run, if one does."""
+        item = self._get(table_keys.task_token(site, job_id, run))
+        return str(item["task_token"]) if item is not None and "ttl" not in item else None
+
+    def forget_task_token(self, job: Job) -> None:
+        """Say that the workflow has been told of the run's end, and let the item expire.
+
+        Condition: the item is there.
+        """
+        with suppress(self._client.exceptions.ConditionalCheckFailedException):
+            self._client.update_item(
+                TableName=self._table,
+                Key=_typed_key(table_keys.task_token(job.site, job.id, job.run)),
+                UpdateExpression="SET #ttl = :ttl",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeNames={"#ttl": "ttl"},
+                ExpressionAttributeValues={":ttl": {"N": str(job.ttl or 0)}},
+            )
 
     def stop_unclaimed(self, read: Job, new: Job, *, now: int, ttl: int) -> None:
         """End the current allocation, which no puller has claimed.

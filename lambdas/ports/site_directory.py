@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +22,18 @@ class Site:
         bucket: its bucket.
         limits: what one upload may have.
         keep_days: days that the items of a dead job stay in the table.
+        silent_after_minutes: minutes without a heartbeat after which it is called silent.
     """
 
     name: str
     bucket: str
     limits: Limits
     keep_days: int
+    silent_after_minutes: int = 180
 
 
 class SiteDirectory:
-    """Reads the SSM parameters that the deployment wrote, one per bucket."""
+    """Reads the SSM parameters that the deployment wrote, one per bucket or site."""
 
     def __init__(self, parameters: Any, prefix: str) -> None:
         """Use the parameters.
@@ -56,10 +59,23 @@ class SiteDirectory:
             raise UnknownBucket(
                 f"bucket {bucket} belongs to no site of this deployment: deploy again"
             ) from error
-        record = json.loads(text)
-        return Site(
-            name=record["site"],
-            bucket=bucket,
-            limits=Limits(files=record["max_upload_files"], size=record["max_upload_bytes"]),
-            keep_days=record["keep_days"],
-        )
+        return _site(json.loads(text))
+
+    def of_names(self, names: Sequence[str]) -> dict[str, Site]:
+        """Sites by their names; `prefix` is that of the sites' parameters."""
+        return {
+            name: _site(
+                json.loads(self._parameters.get(f"{self._prefix}/{name}", max_age=_CACHE_SECONDS))
+            )
+            for name in names
+        }
+
+
+def _site(record: dict[str, Any]) -> Site:
+    return Site(
+        name=record["site"],
+        bucket=record["bucket"],
+        limits=Limits(files=record["max_upload_files"], size=record["max_upload_bytes"]),
+        keep_days=record["keep_days"],
+        silent_after_minutes=record["silent_after_minutes"],
+    )

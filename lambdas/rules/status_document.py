@@ -10,7 +10,7 @@ from job_protocol.allocation import Allocation
 from job_protocol.items import to_attributes
 from job_protocol.job import Job
 from job_protocol.object_keys import result_report_key
-from job_protocol.states import JobStatus
+from job_protocol.states import JobStatus, Outcome
 
 FORMAT = 1
 
@@ -55,6 +55,7 @@ def details(
             "note": job.note,
             "reasons": [to_attributes(problem) for problem in job.reasons] or None,
             "run": job.run or None,
+            "submitter": job.submitter,
             "revision": job.rev,
             "upload": _without_none({"version": job.upload, "time": iso(job.submitted)}) or None,
             "allocation": _allocation_details(allocation) if allocation else None,
@@ -108,6 +109,15 @@ def render_details(document: dict[str, Any]) -> bytes:
 def event_detail(job: Job, document: dict[str, Any]) -> dict[str, Any]:
     """The detail of a `Job State Change` event; `id` tells repetitions of the same one."""
     return {"id": f"{job.id}#{job.rev}", "bucket": job.bucket, **document}
+
+
+def failure_name(job: Job) -> str:
+    """The name by which a workflow catches the end of a job that is not complete.
+
+    Args:
+        job: the dead job; `Jobferry.JobFailed`, `Jobferry.JobStopped` and so on.
+    """
+    return f"Jobferry.Job{(job.outcome or Outcome.LOST).value.capitalize()}"
 
 
 def wants_event(job: Job, *, every_transition: bool) -> bool:

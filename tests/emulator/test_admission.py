@@ -43,7 +43,7 @@ def user(clients: tuple[Any, Any], plain_table: str, plain_bucket: str) -> UserO
 
 
 def _publish(user: UserOfASite, job_id: str) -> None:
-    ports: dict[str, Any] = {"events": NoEvents()}
+    ports: dict[str, Any] = {"events": NoEvents(), "workflows": None}
     Publication(
         table=user.jobs,
         bucket_of=lambda bucket: SiteBucket(user.s3, bucket),

@@ -160,10 +160,12 @@ class Ferry:
 
     def _publisher(self, record: Record) -> Callable[[], object]:
         events: Any = self.bus
+        nobody: Any = None
         publication = Publication(
             table=JobTable(self.dynamodb, self.table),
             bucket_of=lambda bucket: SiteBucket(self.s3, bucket),
             events=events,
+            workflows=nobody,
             every_transition=False,
             clock=lambda: self.now,
             new_lease=lambda: uuid.uuid4().hex,

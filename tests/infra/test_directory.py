@@ -26,6 +26,8 @@ def test_the_parameters_name_table_region_and_every_site_and_bucket(template: Sy
     assert set(parameters) == {
         f"{root}/table",
         f"{root}/region",
+        f"{root}/api/function",
+        f"{root}/api/url",
         f"{root}/sites/dc1",
         f"{root}/sites/site-2",
         f"{root}/buckets/{BUCKET}",
@@ -52,6 +54,8 @@ def test_the_outputs_name_the_table_and_what_each_site_needs(template: Synthesiz
         "PullerFileKey",
         "PullerFileSha256",
         "DistributorFunction",
+        "ApiFunctionName",
+        "ApiUrl",
         *(f"{name}{site}" for name in of_site for site in ("Dc1", "SiteX2")),
     }
     assert outputs["TableName"] == "<JobTable>"

@@ -50,6 +50,18 @@ def test_every_function_has_an_alarm(production: Synthesized, metric: str) -> No
     assert watched(production, metric) == functions
 
 
+def test_every_door_of_the_api_has_an_alarm_for_its_failures() -> None:
+    template = synthesized(api={"tokens": True})
+    doors = template.of_type("AWS::ApiGatewayV2::Api")
+    watched_doors = {
+        dimensions_of(alarm)["ApiId"].strip("<>")
+        for alarm in alarms(template)
+        if alarm["MetricName"] == "5xx"
+    }
+    assert watched_doors == set(doors)
+    assert "ApiAuthorizerFunction" in watched(template, "Errors")
+
+
 def test_a_late_stream_has_an_alarm(production: Synthesized) -> None:
     assert watched(production, "IteratorAge") == {"PublisherFunction"}
     (alarm,) = [row for row in alarms(production) if row["MetricName"] == "IteratorAge"]

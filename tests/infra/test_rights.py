@@ -85,6 +85,11 @@ def test_publisher_may_do_this_and_nothing_else(production: Synthesized) -> None
         ),
         "LaterTries": ("Allow", ["sqs:SendMessage"], ["<PublisherRetries.Arn>"]),
         "Purges": ("Allow", ["sqs:SendMessage"], ["<PurgerQueue.Arn>"]),
+        "WaitingWorkflows": (
+            "Allow",
+            ["states:SendTaskFailure", "states:SendTaskSuccess"],
+            ["*"],
+        ),
         "sqs:GetQueueAttributes": (
             "Allow",
             ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"],
@@ -159,6 +164,80 @@ def test_distributor_may_do_this_and_nothing_else(production: Synthesized) -> No
         "WhatIsThere": ("Allow", ["s3:ListBucket"], [OBJECTS]),
         "Copies": ("Allow", ["s3:GetObject", "s3:PutObject"], [copies]),
         "sqs:SendMessage": ("Allow", ["sqs:SendMessage"], ["<DistributionDeadLetters.Arn>"]),
+    }
+
+
+def test_the_api_may_do_this_and_nothing_else(production: Synthesized) -> None:
+    sites = f"arn:<AWS::Partition>:ssm:{HERE}:parameter/jobferry/jobferry/sites"
+    assert rights(production, "ApiRole") == {
+        "logs:CreateLogStream": (
+            "Allow",
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            ["<ApiLogs.Arn>"],
+        ),
+        "Jobs": (
+            "Allow",
+            [
+                "dynamodb:BatchGetItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+            ],
+            ["<JobTable.Arn>"],
+        ),
+        "RevokedTokensAndRefusedRequests": (
+            "Allow",
+            ["dynamodb:DeleteItem"],
+            ["<JobTable.Arn>"],
+        ),
+        "ListsAndQueues": (
+            "Allow",
+            ["dynamodb:Query"],
+            ["<JobTable.Arn>/index/list", "<JobTable.Arn>/index/queue"],
+        ),
+        "WhatIsThere": ("Allow", ["s3:ListBucket", "s3:ListBucketVersions"], [OBJECTS]),
+        "ResultsAndInputs": (
+            "Allow",
+            [
+                "s3:AbortMultipartUpload",
+                "s3:GetObject",
+                "s3:GetObjectVersion",
+                "s3:ListMultipartUploadParts",
+                "s3:PutObject",
+            ],
+            [f"{OBJECTS}/*"],
+        ),
+        "NotWhatThePublisherWrites": (
+            "Deny",
+            ["s3:PutObject"],
+            [f"{OBJECTS}/*aws-job-stat.json", f"{OBJECTS}/*aws-job-stat.txt"],
+        ),
+        "SiteSettings": ("Allow", ["ssm:GetParameter"], [f"{sites}/*"]),
+    }
+
+
+def test_the_api_deletes_tokens_and_records_of_requests_alone(production: Synthesized) -> None:
+    statement = production.statements("ApiRole")["RevokedTokensAndRefusedRequests"]
+    assert statement["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["K#*", "I#*"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+
+
+def test_the_authorizer_reads_tokens_and_nothing_else() -> None:
+    template = synthesized(api={"tokens": True})
+    assert rights(template, "ApiAuthorizerRole") == {
+        "logs:CreateLogStream": (
+            "Allow",
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            ["<ApiAuthorizerLogs.Arn>"],
+        ),
+        "Tokens": ("Allow", ["dynamodb:GetItem"], ["<JobTable.Arn>"]),
+    }
+    assert template.statements("ApiAuthorizerRole")["Tokens"]["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["K#*"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
     }
 
 

@@ -22,6 +22,7 @@ class MemoryTable:
     allocations: dict[str, Allocation] = field(default_factory=dict)
     writes: int = 0
     last_seen: int | None = None
+    task_tokens: dict[int, str] = field(default_factory=dict)
 
     def job(self, site: str, job_id: str) -> Job | None:
         return self.jobs.get(job_id)
@@ -31,6 +32,12 @@ class MemoryTable:
 
     def site_last_seen(self, site: str) -> int | None:
         return self.last_seen
+
+    def task_token(self, site: str, job_id: str, run: int) -> str | None:
+        return self.task_tokens.get(run)
+
+    def forget_task_token(self, job: Job) -> None:
+        del self.task_tokens[job.run]
 
     def replace_job(self, read: Job | None, new: Job) -> None:
         there = self.jobs.get(new.id)
@@ -73,12 +80,28 @@ class MemoryEvents:
         self.sent.append(detail)
 
 
+@dataclass
+class MemoryWorkflows:
+    """What workflows were told: the task token and the error, None for a success."""
+
+    told: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def succeed(self, task_token: str, output: dict[str, Any]) -> None:
+        assert output["word"] == "JOB_COMPLETE"
+        self.told.append((task_token, None))
+
+    def fail(self, task_token: str, error: str, cause: str) -> None:
+        assert cause
+        self.told.append((task_token, error))
+
+
 class MemoryCloud:
     """All of it for one job, and a clock that the test moves."""
 
     def __init__(self, job: Job, *allocations: Allocation, every_transition: bool = False) -> None:
         self.table = MemoryTable({job.id: job}, {a.id: a for a in allocations})
         self.bucket, self.events = MemoryBucket(), MemoryEvents()
+        self.workflows = MemoryWorkflows()
         self.now, self.every_transition = NOW, every_transition
         self._leases = 0
         self.purged: list[tuple[str, str]] = []
@@ -92,7 +115,11 @@ class MemoryCloud:
         return f"lease-{self._leases}"
 
     def publisher(self) -> Publication:
-        ports: dict[str, Any] = {"table": self.table, "events": self.events}
+        ports: dict[str, Any] = {
+            "table": self.table,
+            "events": self.events,
+            "workflows": self.workflows,
+        }
         return Publication(
             bucket_of=lambda _bucket: self.bucket,
             every_transition=self.every_transition,

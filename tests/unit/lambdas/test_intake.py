@@ -55,13 +55,20 @@ class Parameters:
         if name != "/jobferry/dev/buckets/known":
             raise LookupError("GetParameterError: ParameterNotFound")
         return json.dumps(
-            {"site": "dc1", "max_upload_files": 9, "max_upload_bytes": 99, "keep_days": 7}
+            {
+                "site": "dc1",
+                "bucket": "known",
+                "max_upload_files": 9,
+                "max_upload_bytes": 99,
+                "keep_days": 7,
+                "silent_after_minutes": 60,
+            }
         )
 
 
 def test_a_bucket_leads_to_its_site() -> None:
     directory = SiteDirectory(Parameters(), "/jobferry/dev/buckets")
-    assert directory.of_bucket("known") == Site("dc1", "known", Limits(9, 99), 7)
+    assert directory.of_bucket("known") == Site("dc1", "known", Limits(9, 99), 7, 60)
 
 
 def test_a_bucket_of_no_site_is_an_error_that_says_what_to_do() -> None:

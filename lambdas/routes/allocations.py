@@ -1,0 +1,161 @@
+"""Routes about allocations, and the evaluations that Nomad's clients look for behind them."""
+
+from __future__ import annotations
+
+import re
+
+from job_protocol.allocation import Allocation
+from lambdas.errors import Refused
+from lambdas.ports.job_reader import JobFilter
+from lambdas.routes.jobs import NEXT_PAGE, PAGE, refuse_filter
+from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
+from lambdas.rules import nomad_views, pagination
+from lambdas.rules.identity import Access
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{0,35}")
+_MAX_PAGE = 100
+"""The list reads each job and its allocation: one BatchGetItem takes a hundred items."""
+
+
+def the_allocation(call: Call, alloc_id: str) -> Allocation:
+    """The allocation with this id, or the only one whose id begins so.
+
+    Raises:
+        Refused: there is none, or more than one.
+    """
+    wanted = alloc_id.lower()
+    if not _PREFIX.fullmatch(wanted) or len(wanted) < 2:
+        raise Refused(404, "alloc not found", "an allocation id is a UUID, or the begin of one")
+    found: list[Allocation] = []
+    for site in call.services.searched_sites(call.query, call.identity):
+        if _ID.fullmatch(wanted):
+            found += call.services.reader.allocations(site, [wanted])
+        else:
+            found += call.services.reader.allocations_by_prefix(site, wanted, 2)
+    if not found:
+        raise Refused(404, "alloc not found", "GET /v1/job/ID/allocations lists a job's")
+    if len(found) > 1:
+        raise Refused(400, f"several allocations begin with {wanted!r}", "write more of the id")
+    return found[0]
+
+
+def read_allocation(call: Call) -> Answer:
+    """An allocation."""
+    allocation = the_allocation(call, call.path["alloc_id"])
+    return Answer(
+        body=nomad_views.allocation_view(allocation, call.services.health(allocation.site))
+    )
+
+
+def list_allocations(call: Call) -> Answer:
+    """The current allocations of a site's jobs, newest first; or those whose ids begin so."""
+    refuse_filter(call)
+    found, headers = _listed(call)
+    return Answer(body=[nomad_views.allocation_view(one) for one in found], headers=headers)
+
+
+def _listed(call: Call) -> tuple[list[Allocation], dict[str, str]]:
+    query, services = call.query, call.services
+    site = services.one_site(query, call.identity).name
+    limit = min(query.get("per_page", _MAX_PAGE), _MAX_PAGE)
+    prefix = query.get("prefix", "").lower()
+    if prefix:
+        if not _PREFIX.fullmatch(prefix):
+            return [], {}
+        return services.reader.allocations_by_prefix(site, prefix, limit), {}
+    token = query.get("next_token")
+    after = pagination.decode(token, 2) if token else None
+    rows, position = services.reader.page_of_jobs(
+        site, JobFilter(), limit=limit, after=(after[0], after[1]) if after else None
+    )
+    jobs = services.table.jobs(site, [row.id for row in rows])
+    ids = [jobs[row.id].current for row in rows if row.id in jobs]
+    found = services.reader.allocations(site, [one for one in ids if one is not None])
+    return found, ({NEXT_PAGE: pagination.encode(*position)} if position else {})
+
+
+def read_evaluation(call: Call) -> Answer:
+    """The evaluation that led to an allocation; both have the same id."""
+    return Answer(body=nomad_views.evaluation_view(_of_evaluation(call)))
+
+
+def allocations_of_evaluation(call: Call) -> Answer:
+    """The allocation that an evaluation led to."""
+    return Answer(body=[nomad_views.allocation_view(_of_evaluation(call))])
+
+
+def list_evaluations(call: Call) -> Answer:
+    """The evaluations of the current allocations of a site's jobs, newest first."""
+    refuse_filter(call)
+    found, headers = _listed(call)
+    return Answer(body=[nomad_views.evaluation_view(one) for one in found], headers=headers)
+
+
+def _of_evaluation(call: Call) -> Allocation:
+    try:
+        return the_allocation(call, call.path["eval_id"])
+    except Refused as error:
+        if error.status != 404:
+            raise
+        raise Refused(404, "eval not found", error.remedy) from error
+
+
+_LIST = (
+    *SITE,
+    Parameter(name="prefix", description="What their ids begin with."),
+    *PAGE,
+)
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/v1/allocations",
+        name="listAllocations",
+        summary="The current allocations of a site's jobs, newest first.",
+        access=Access.READ,
+        run=list_allocations,
+        parameters=_LIST,
+        answers={200: "AllocationList"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/allocation/{alloc_id}",
+        name="readAllocation",
+        summary="An allocation, by its id or the begin of it.",
+        access=Access.READ,
+        run=read_allocation,
+        parameters=SITE,
+        answers={200: "Allocation"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/evaluations",
+        name="listEvaluations",
+        summary="The evaluations behind the current allocations of a site's jobs, newest first.",
+        access=Access.READ,
+        run=list_evaluations,
+        parameters=_LIST,
+        answers={200: "EvaluationList"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/evaluation/{eval_id}",
+        name="readEvaluation",
+        summary="The evaluation that led to an allocation; both have the same id.",
+        access=Access.READ,
+        run=read_evaluation,
+        parameters=SITE,
+        answers={200: "Evaluation"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/evaluation/{eval_id}/allocations",
+        name="listAllocationsOfEvaluation",
+        summary="The allocation that an evaluation led to.",
+        access=Access.READ,
+        run=allocations_of_evaluation,
+        parameters=SITE,
+        answers={200: "AllocationList"},
+    ),
+)

@@ -1,0 +1,227 @@
+"""Routes about one job: what it is, why it waits, what happened; start, stop and wait."""
+
+from __future__ import annotations
+
+import re
+
+from job_protocol import identifiers
+from job_protocol.allocation import Allocation
+from job_protocol.job import Job
+from job_protocol.states import JobStatus
+from lambdas.errors import Conflict, Refused
+from lambdas.routes.jobs import submitted
+from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
+from lambdas.rules import history, nomad_views
+from lambdas.rules.identity import Access
+from lambdas.submitting import Submitter
+
+MAX_WAIT = 20
+"""Seconds; API Gateway ends a request after 30."""
+
+_MAX_ATTEMPTS = 99
+_TRIES = 8
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _job(call: Call) -> Job:
+    return call.services.job(call.job_id, call.query, call.identity)
+
+
+def read_job(call: Call) -> Answer:
+    """A job, with the reason why it waits."""
+    return _shown(call, _job(call))
+
+
+def _shown(call: Call, job: Job) -> Answer:
+    allocation = call.services.current(job)
+    return Answer(body=nomad_views.job_view(job, allocation, call.services.reasons(allocation)))
+
+
+def summary(call: Call) -> Answer:
+    """How many allocations of the job are in which state."""
+    job = _job(call)
+    statuses = [one.client_status for one in attempts(call, job)]
+    return Answer(body=nomad_views.summary_view(job, statuses))
+
+
+def allocations(call: Call) -> Answer:
+    """The allocations of the job's current run, the newest first."""
+    job = _job(call)
+    found = attempts(call, job)
+    health = call.services.health(job.site) if found else None
+    return Answer(body=[nomad_views.allocation_view(one, health) for one in reversed(found)])
+
+
+def evaluations(call: Call) -> Answer:
+    """The evaluations of the job's current run, the newest first."""
+    found = attempts(call, _job(call))
+    return Answer(body=[nomad_views.evaluation_view(one) for one in reversed(found)])
+
+
+def attempts(call: Call, job: Job) -> list[Allocation]:
+    """All allocations of the current run: their ids follow from the first one's."""
+    if job.current is None or job.upload is None:
+        return []
+    ids = [identifiers.first_allocation(job.site, job.id, job.upload)]
+    while ids[-1] != job.current and len(ids) <= _MAX_ATTEMPTS:
+        ids.append(identifiers.next_allocation(ids[-1]))
+    return call.services.reader.allocations(
+        job.site, ids if ids[-1] == job.current else [job.current]
+    )
+
+
+def events(call: Call) -> Answer:
+    """What happened to the job's current run, oldest first."""
+    job = _job(call)
+    return Answer(body=history.events(job, attempts(call, job)))
+
+
+def wait(call: Call) -> Answer:
+    """The job as soon as it is dead, else as it is when the time is up."""
+    deadline = call.services.clock() + call.query.get("seconds", MAX_WAIT)
+    pause = 0.25
+    while True:
+        job = _job(call)
+        left = deadline - call.services.clock()
+        if job.status is JobStatus.DEAD or left <= 0:
+            return _shown(call, job)
+        call.services.sleep(min(pause, left))
+        pause = min(pause * 1.5, 2.0)
+
+
+def stop(call: Call) -> Answer:
+    """Stop the job's current run; a job that is over stays as it is."""
+    for _ in range(_TRIES):
+        job = _job(call)
+        if job.active:
+            runs = call.services.runs(job.site)
+            asked_by = f"stop by {call.identity.name}"
+            try:
+                job = runs.stop(job, sequencer=job.sequencer, asked_by=asked_by)
+            except Conflict:
+                continue
+        return Answer(
+            body={
+                "EvalID": job.current or "",
+                "EvalCreateIndex": 1,
+                "JobModifyIndex": job.rev,
+                "Index": job.rev,
+                "ID": job.id,
+                "Status": job.status.value,
+                "Note": job.note,
+            }
+        )
+    raise Conflict(f"job {call.job_id!r} kept changing")
+
+
+def start(call: Call) -> Answer:
+    """Run a submission whose files have been put; their checksums are verified first."""
+    body = call.body if isinstance(call.body, dict) else {}
+    upload, task_token = body.get("Upload"), body.get("TaskToken")
+    if not isinstance(upload, str) or not _UUID.fullmatch(upload):
+        raise Refused(
+            400, "Upload is missing or no id", "state the Upload that the submission answered"
+        )
+    if task_token is not None and not (isinstance(task_token, str) and task_token):
+        raise Refused(400, "TaskToken must be a text", "state it as Step Functions gave it")
+    site = call.services.one_site(call.query, call.identity).name
+    job = call.services.submitting(site).start(
+        call.job_id,
+        upload,
+        submitter=Submitter(name=call.identity.name, key=call.key),
+        task_token=task_token,
+    )
+    return Answer(body=submitted(job))
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/v1/job/{job_id}/summary",
+        name="readSummary",
+        summary="How many allocations of the job are in which state.",
+        access=Access.READ,
+        run=summary,
+        parameters=SITE,
+        answers={200: "Summary"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/job/{job_id}/allocations",
+        name="listAllocationsOfJob",
+        summary="The allocations of the job's current run, the newest first.",
+        access=Access.READ,
+        run=allocations,
+        parameters=SITE,
+        answers={200: "AllocationList"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/job/{job_id}/evaluations",
+        name="listEvaluationsOfJob",
+        summary="The evaluations of the job's current run, the newest first.",
+        access=Access.READ,
+        run=evaluations,
+        parameters=SITE,
+        answers={200: "EvaluationList"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/job/{job_id}/events",
+        name="listEventsOfJob",
+        summary="What happened to the job's current run, oldest first.",
+        access=Access.READ,
+        run=events,
+        parameters=SITE,
+        answers={200: "EventList"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/job/{job_id}/wait",
+        name="waitForJob",
+        summary="The job as soon as it is dead, else as it is when the time is up.",
+        access=Access.READ,
+        run=wait,
+        parameters=(
+            *SITE,
+            Parameter(
+                name="seconds",
+                description="How long to wait, in seconds.",
+                kind="integer",
+                most=MAX_WAIT,
+            ),
+        ),
+        answers={200: "Job"},
+    ),
+    Route(
+        method="POST",
+        path="/v1/job/{job_id}/start",
+        name="startJob",
+        summary="Run a submission whose announced files have been put.",
+        access=Access.SUBMIT,
+        run=start,
+        parameters=SITE,
+        body="Start",
+        answers={200: "Submitted"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/job/{job_id}",
+        name="readJob",
+        summary="A job, with the reason why it waits.",
+        access=Access.READ,
+        run=read_job,
+        parameters=SITE,
+        answers={200: "Job"},
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/job/{job_id}",
+        name="stopJob",
+        summary="Stop the job's current run.",
+        access=Access.SUBMIT,
+        run=stop,
+        parameters=SITE,
+        answers={200: "Stopped"},
+    ),
+)

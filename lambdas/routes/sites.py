@@ -1,0 +1,89 @@
+"""Routes about sites and their health, also as Nomad's nodes."""
+
+from __future__ import annotations
+
+from job_protocol import identifiers
+from lambdas.errors import Refused
+from lambdas.routes.jobs import PAGE, refuse_filter
+from lambdas.routes.route import Answer, Call, Parameter, Route
+from lambdas.rules import site_views
+from lambdas.rules.identity import Access
+
+
+def list_sites(call: Call) -> Answer:
+    """The caller's sites with their health."""
+    return Answer(body=[_site(call, name) for name in call.services.usable_sites(call.identity)])
+
+
+def read_site(call: Call) -> Answer:
+    """A site with its health."""
+    return Answer(body=_site(call, call.services.site(call.path["name"], call.identity).name))
+
+
+def _site(call: Call, name: str) -> dict[str, object]:
+    return site_views.site_view(call.services.health(name), call.services.reader.waiting(name))
+
+
+def list_nodes(call: Call) -> Answer:
+    """The caller's sites as Nomad's nodes."""
+    refuse_filter(call)
+    prefix = call.query.get("prefix", "")
+    return Answer(
+        body=[
+            site_views.node_view(call.services.health(name))
+            for name in call.services.usable_sites(call.identity)
+            if identifiers.node(name).startswith(prefix)
+        ]
+    )
+
+
+def read_node(call: Call) -> Answer:
+    """A site as one of Nomad's nodes, by the node's id."""
+    for name in call.services.usable_sites(call.identity):
+        if identifiers.node(name) == call.path["node_id"]:
+            return Answer(body=site_views.node_view(call.services.health(name)))
+    raise Refused(404, "node not found", "GET /v1/nodes lists them: each is a site")
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/v1/sites",
+        name="listSites",
+        summary="The sites with their health.",
+        access=Access.READ,
+        run=list_sites,
+        answers={200: "SiteList"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/site/{name}",
+        name="readSite",
+        summary="A site with its health.",
+        access=Access.READ,
+        run=read_site,
+        answers={200: "Site"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/nodes",
+        name="listNodes",
+        summary="The sites as Nomad's nodes.",
+        access=Access.READ,
+        run=list_nodes,
+        parameters=(
+            Parameter(name="prefix", description="What their ids begin with."),
+            PAGE[-1],
+        ),
+        answers={200: "NodeList"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/node/{node_id}",
+        name="readNode",
+        summary="A site as one of Nomad's nodes.",
+        access=Access.READ,
+        run=read_node,
+        answers={200: "Node"},
+    ),
+)

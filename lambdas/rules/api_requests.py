@@ -1,0 +1,54 @@
+"""JSON Schemas of what the HTTP API takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lambdas.rules.schema_notation import taken
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "ScriptJob": taken(
+        "A script to run, with its files.",
+        ("Script",),
+        ID=("string", "The job id; without one, jobferry makes one."),
+        Site=("string", "The site; without one, the default."),
+        Datacenters=("[string]", "Several sites: the first that is alive and has room."),
+        Script=("string", "The content of `aws-job-run.sh`; begins with `#!`."),
+        Files=("[InlineFile]", "Small files; a request may have 6 MB in all."),
+        Uploads=("[AnnouncedFile]", "Larger files, which the client puts into the bucket."),
+        Settings=("Settings", "The settings, as in `aws-job.json`."),
+        TaskToken=("string", "A task token of Step Functions, answered at the job's end."),
+    ),
+    "InlineFile": taken(
+        "A small file.",
+        ("Path",),
+        Path=("string", "Its path in the job directory."),
+        Content=("string", "Its content."),
+        Encoding=("string", "`utf-8`, or `base64` for bytes."),
+        Mode=("string", 'Its file mode in octal, as in "0755".'),
+    ),
+    "AnnouncedFile": taken(
+        "A file that the client puts into the bucket itself.",
+        ("Path", "Size"),
+        Path=("string", "Its path in the job directory."),
+        Size=("integer", "Bytes."),
+        SHA256=("string", "Of the whole file, in hexadecimal or base64."),
+        PartSize=("integer", "Bytes of each part but the last, for files over 5 GiB."),
+        PartSHA256=("[string]", "Of each part, in order."),
+        Mode=("string", 'Its file mode in octal, as in "0755".'),
+    ),
+    "Start": taken(
+        "Starts a submission whose files have been put.",
+        ("Upload",),
+        Upload=("string", "The id of the submission."),
+        TaskToken=("string", "A task token of Step Functions, answered at the job's end."),
+    ),
+    "NewToken": taken(
+        "An API token to make.",
+        ("Name", "Scopes"),
+        Name=("string", "What it is for; a job's Submitter shows it."),
+        Scopes=("[string]", "`read`, `submit`."),
+        Sites=("[string]", "The sites that it may use; without any, all."),
+        ExpirationTTL=("integer", "Seconds until it expires; without it, never."),
+    ),
+}

@@ -1,0 +1,265 @@
+"""Takes a job id's place in the tree, creates runs and stops them: for intake and API alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from job_protocol import identifiers, object_keys
+from job_protocol.allocation import Allocation
+from job_protocol.job import Job
+from job_protocol.job_settings import JobSettings
+from job_protocol.manifest import INLINE_LIMIT, Manifest
+from job_protocol.object_keys import Problem
+from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role
+from lambdas.errors import Conflict
+from lambdas.ports.job_table import JobTable, as_folder
+from lambdas.ports.site_bucket import SiteBucket
+from lambdas.ports.site_directory import Site
+
+STOPPED_AT_ONCE = "stopped by the user before it had begun"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """What causes a run.
+
+    Attributes:
+        upload: S3 version id of the mark, or the id that the API derived from the request.
+        sequencer: S3 sequencer of the newest mark that was acted on, if any was.
+        time: when it was asked for, in seconds since the epoch.
+        submitter: who asked for it through the API.
+        task_token: the task token of the workflow that waits for the end.
+    """
+
+    upload: str
+    sequencer: str | None
+    time: int
+    submitter: str | None = None
+    task_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The runs of one site's jobs.
+
+    Attributes:
+        table: the job table.
+        bucket: the site's bucket.
+        site: the site.
+        clock: the time in seconds since the epoch.
+    """
+
+    table: JobTable
+    bucket: SiteBucket
+    site: Site
+    clock: Callable[[], int]
+
+    def touched(self, job: Job) -> Job:
+        """The job with a further revision, which is to be published.
+
+        A lease that has run out goes: the stream passes over the jobs of a publisher at work.
+        """
+        touched = replace(job, rev=job.rev + 1, unpublished=True)
+        if (job.lease_until or 0) > self.clock():
+            return touched
+        return replace(touched, lease=None, lease_until=None)
+
+    def expiry(self) -> int:
+        """When the items of a job that dies now may be deleted, in seconds since the epoch."""
+        return self.clock() + self.site.keep_days * 24 * 3600
+
+    # ---- the place in the tree of job ids ----
+
+    def place_problems(self, job_id: str, job: Job | None) -> list[Problem]:
+        """Why the job id cannot name a job here; nothing is written.
+
+        Args:
+            job_id: the job id.
+            job: its item, if there is one.
+        """
+        problems = object_keys.job_id_problems(job_id)
+        if problems:
+            return problems
+        if job is not None and job.role is Role.FOLDER:
+            return [
+                Problem(
+                    job_id,
+                    f"{job_id!r} is a folder of other jobs ({job_id}/...)",
+                    "choose a job id that is not a folder of others",
+                )
+            ]
+        if job is not None and job.role is Role.TEMPLATE:
+            return [
+                Problem(
+                    job_id,
+                    f"{job_id!r} is a {job.kind.value} job",
+                    "choose another job id, or dispatch that job",
+                )
+            ]
+        above = self.table.jobs(self.site.name, object_keys.ancestors(job_id))
+        return [
+            _inside(job_id, folder)
+            for folder, item in above.items()
+            if item.role in (Role.LEAF, Role.TEMPLATE)
+        ]
+
+    def take_place(self, job_id: str) -> list[Problem]:
+        """Make folders of everything above the job id, for good.
+
+        Returns:
+            Why that cannot be; an empty list if it is done.
+
+        Raises:
+            Conflict: a folder changed meanwhile.
+        """
+        folders = object_keys.ancestors(job_id)
+        there = self.table.jobs(self.site.name, folders)
+        for folder in folders:
+            item = there.get(folder) or self._new_folder(folder)
+            if item.role is Role.REJECTED:
+                # It keeps its revision: who read it as rejected must not take it for unchanged.
+                self.table.replace_job(
+                    item, replace(self.touched(item), role=Role.FOLDER, ttl=None)
+                )
+            elif item.role is not Role.FOLDER:
+                return [_inside(job_id, folder)]
+        return []
+
+    def _new_folder(self, folder: str) -> Job:
+        """The folder's item, or the item of whoever took the place first."""
+        item = as_folder(self.site.name, folder, self.site.bucket)
+        with suppress(Conflict):
+            self.table.replace_job(None, item)
+            return item
+        winner = self.table.job(self.site.name, folder)
+        if winner is None:
+            raise Conflict(f"{folder!r} came and went")
+        return winner
+
+    # ---- a run ----
+
+    def start(
+        self,
+        job_id: str,
+        cause: Cause,
+        job: Job | None,
+        *,
+        manifest: Manifest,
+        settings: JobSettings,
+    ) -> Job:
+        """Create a run and its first allocation, which the site's puller may then claim.
+
+        Args:
+            job_id: the job; its place in the tree is taken.
+            cause: what causes the run.
+            job: the item of the job id as it was read, if there was one; no run of it is active.
+            manifest: the object versions that run.
+            settings: what the user stated.
+
+        Returns:
+            The job with its new run.
+
+        Raises:
+            Conflict: the job changed meanwhile.
+        """
+        allocation = Allocation(
+            site=self.site.name,
+            job=job_id,
+            id=identifiers.first_allocation(self.site.name, job_id, cause.upload),
+            run=(job.run if job else 0) + 1,
+            created=self.clock(),
+            desired=Desired.RUN,
+            settings=settings,
+            keep_days=self.site.keep_days,
+        )
+        packed = manifest.pack()
+        if len(packed) <= INLINE_LIMIT:
+            allocation = replace(allocation, manifest=packed)
+        else:
+            self.bucket.put_manifest(allocation.id, manifest.to_json())
+            allocation = replace(allocation, manifest_of=allocation.id)
+        new = replace(
+            self._new_run(job_id, cause, job),
+            current=allocation.id,
+            client_status=ClientStatus.PENDING,
+        )
+        self.table.create_allocation(job, new, allocation, task_token=cause.task_token)
+        return new
+
+    def stopped_at_once(self, job: Job, cause: Cause) -> Job:
+        """The new run of a job that was told to stop before it had begun."""
+        return replace(
+            self._new_run(job.id, cause, job),
+            status=JobStatus.DEAD,
+            outcome=Outcome.STOPPED,
+            message=STOPPED_AT_ONCE,
+            current=None,
+            client_status=None,
+            finished=self.clock(),
+            ttl=self.expiry(),
+        )
+
+    def _new_run(self, job_id: str, cause: Cause, job: Job | None) -> Job:
+        if job is not None and job.awaited and job.unpublished:
+            # The new run would hide how the last one ended from the workflow that waits for it.
+            raise Conflict(f"the end of run {job.run} of job {job_id!r} is still being published")
+        touched = self.touched(job) if job else None
+        return Job(
+            site=self.site.name,
+            id=job_id,
+            bucket=self.site.bucket,
+            rev=touched.rev if touched else 1,
+            unpublished=True,
+            announce=True,
+            run=(job.run if job else 0) + 1,
+            upload=cause.upload,
+            sequencer=cause.sequencer,
+            stop_sequencer=job.stop_sequencer if job else None,
+            created=(job.created if job and job.run else None) or cause.time,
+            submitted=cause.time,
+            submitter=cause.submitter,
+            awaited=cause.task_token is not None,
+            lease=touched.lease if touched else None,
+            lease_until=touched.lease_until if touched else None,
+        )
+
+    # ---- its end on request ----
+
+    def stop(self, job: Job, *, sequencer: str | None, asked_by: str) -> Job:
+        """Stop the job's current run: at once if nothing of it has been claimed.
+
+        Args:
+            job: the job as it was read; a run of it is active.
+            sequencer: S3 sequencer of the newest mark that was acted on, if any was.
+            asked_by: who or what asked, for the note, such as `JOB_STOP`.
+
+        Returns:
+            The job as it now is.
+
+        Raises:
+            Conflict: the job or its allocation changed meanwhile.
+        """
+        asked = replace(self.touched(job), note=None, sequencer=sequencer)
+        allocation = self.table.allocation(job.site, job.current) if job.current else None
+        if allocation is None:
+            asked = replace(asked, note=f"{asked_by} changed nothing: nothing of the job runs.")
+            self.table.replace_job(job, asked)
+        elif allocation.client_status.terminal:
+            asked = replace(asked, note=f"{asked_by} came at the end of the run; no other follows.")
+            self.table.stop_attempts(job, asked)
+        elif allocation.token is None and allocation.client_status is ClientStatus.PENDING:
+            self.table.stop_unclaimed(job, asked, now=self.clock(), ttl=self.expiry())
+        else:
+            asked = replace(asked, note=f"{asked_by}: the site's puller has been asked to stop it.")
+            self.table.ask_to_stop(job, asked, now=self.clock())
+        return asked
+
+
+def _inside(job_id: str, other: str) -> Problem:
+    return Problem(
+        job_id,
+        f"job id {job_id!r} lies inside the job {other!r}",
+        "choose a job id that is not under another job's prefix",
+    )

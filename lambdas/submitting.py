@@ -1,0 +1,278 @@
+"""From a request to the API to a run: the files go under the job's prefix, exactly these run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from job_protocol import identifiers, object_keys
+from job_protocol.items import from_attributes, to_attributes
+from job_protocol.job import Job
+from job_protocol.job_settings import JobSettings
+from job_protocol.manifest import Entry, Manifest
+from job_protocol.object_keys import Problem
+from job_protocol.path_patterns import matcher
+from lambdas.errors import Conflict, Refused
+from lambdas.ports.submitted_files import SubmittedFiles
+from lambdas.rules.submission import AnnouncedFile, InlineFile, Submission, content_problems
+from lambdas.rules.upload import chains_by_path
+from lambdas.runs import Cause, Runs
+
+_TRIES = 8
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitter:
+    """Who asks, and by which request.
+
+    Attributes:
+        name: who, as `Job.submitter` keeps it.
+        key: what tells this request from others: the same key is the same run.
+    """
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """A submission that waits for files.
+
+    Attributes:
+        job_id: the job.
+        upload: its id, which starts it.
+    """
+
+    job_id: str
+    upload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submitting:
+    """Takes script jobs for one site.
+
+    Attributes:
+        runs: the runs of the site's jobs.
+        files: the inputs of the site's jobs.
+    """
+
+    runs: Runs
+    files: SubmittedFiles
+
+    def submit(self, submission: Submission, submitter: Submitter) -> Job | Announced:
+        """Run a script, or tell how to put the files that are still to come.
+
+        Raises:
+            Refused: something is wrong with it, or a run of the job is active.
+            Conflict: the job kept changing.
+        """
+        job_id = submission.job_id or self._new_id(submitter)
+        upload = identifiers.request(self.runs.site.name, job_id, submitter.key)
+        job = self.runs.table.job(self.runs.site.name, job_id)
+        if job is not None and job.upload == upload:
+            return job
+        settings = self._examine(job_id, job, submission)
+        self._take_place(job_id)
+        entries = self.files.put(job_id, (*submission.files, *_settings_file(submission)))
+        if submission.uploads:
+            return self._announce(job_id, upload, entries, settings, submission)
+        cause = Cause(
+            upload=upload,
+            sequencer=None,
+            time=self.runs.clock(),
+            submitter=submitter.name,
+            task_token=submission.task_token,
+        )
+        return self._run(job_id, cause, entries, settings)
+
+    def _new_id(self, submitter: Submitter) -> str:
+        site = self.runs.site.name
+        digits = identifiers.request(site, "", submitter.key).replace("-", "")[:8]
+        return f"script-{digits}"
+
+    def start(
+        self, job_id: str, upload: str, *, submitter: Submitter, task_token: str | None
+    ) -> Job:
+        """Run a submission whose files have been put.
+
+        Args:
+            job_id: the job.
+            upload: the id of the submission.
+            submitter: who asks.
+            task_token: the task token of the workflow that waits for the end.
+
+        Raises:
+            Refused: there is no such submission, or a file is not there as announced.
+            Conflict: the job kept changing.
+        """
+        site = self.runs.site.name
+        job = self.runs.table.job(site, job_id)
+        if job is not None and job.upload == upload:
+            return job
+        document = self.files.announced(upload)
+        if document is None or document["job"] != job_id:
+            raise Refused(404, "upload not found", "submit the job again to get a new Upload id")
+        self._examine_place(job_id, job)
+        entries = [Entry(*row) for row in document["entries"]]
+        entries += self._uploaded(job_id, document["uploads"])
+        self._take_place(job_id)
+        cause = Cause(
+            upload=upload,
+            sequencer=None,
+            time=self.runs.clock(),
+            submitter=submitter.name,
+            task_token=task_token,
+        )
+        settings = from_attributes(JobSettings, document["settings"])
+        return self._run(job_id, cause, entries, settings)
+
+    # ---- what is asked for ----
+
+    def _examine(self, job_id: str, job: Job | None, submission: Submission) -> JobSettings:
+        self._examine_place(job_id, job)
+        settings, problems = _read_settings(submission.settings)
+        problems += content_problems(job_id, submission, self.runs.site.limits)
+        if problems:
+            raise _wrong(problems)
+        return settings
+
+    def _examine_place(self, job_id: str, job: Job | None) -> None:
+        if problems := self.runs.place_problems(job_id, job):
+            raise _wrong(problems)
+        _must_be_over(job_id, job)
+
+    def _take_place(self, job_id: str) -> None:
+        for attempt in range(_TRIES):
+            try:
+                problems = self.runs.take_place(job_id)
+            except Conflict:
+                if attempt == _TRIES - 1:
+                    raise
+                continue
+            if problems:
+                raise _wrong(problems)
+            return
+
+    # ---- files that clients put ----
+
+    def _announce(
+        self,
+        job_id: str,
+        upload: str,
+        entries: list[Entry],
+        settings: JobSettings,
+        submission: Submission,
+    ) -> Announced:
+        self.files.announce(
+            upload,
+            {
+                "job": job_id,
+                "entries": [[entry.path, entry.version, entry.size] for entry in entries],
+                "settings": to_attributes(settings),
+                "uploads": [
+                    {"file": asdict(file), "upload_id": self.files.begin(job_id, file)}
+                    for file in submission.uploads
+                ],
+            },
+        )
+        return Announced(job_id=job_id, upload=upload)
+
+    def requests(self, announced: Announced) -> list[dict[str, Any]]:
+        """How to put each file of a submission: URLs that are good for an hour."""
+        document = self.files.announced(announced.upload)
+        return [
+            self.files.request(announced.job_id, _file(row), row["upload_id"])
+            for row in (document or {"uploads": []})["uploads"]
+        ]
+
+    def _uploaded(self, job_id: str, uploads: list[dict[str, Any]]) -> list[Entry]:
+        def checked(row: dict[str, Any]) -> Entry | Problem:
+            file = _file(row)
+            if row["upload_id"] is not None:
+                self.files.complete(job_id, file, row["upload_id"])
+            found = self.files.check(job_id, file)
+            if isinstance(found, Entry):
+                return found
+            key = object_keys.input_key(job_id, file.path)
+            return Problem(key, found, "put it by the request that was given for it, then start")
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            answers = list(pool.map(checked, uploads))
+        problems = [answer for answer in answers if isinstance(answer, Problem)]
+        if problems:
+            raise Refused(
+                409, "files are missing or not as announced", "put them, then start", (*problems,)
+            )
+        return [answer for answer in answers if isinstance(answer, Entry)]
+
+    # ---- the run ----
+
+    def _run(self, job_id: str, cause: Cause, entries: list[Entry], settings: JobSettings) -> Job:
+        named = {entry.path: entry for entry in entries}
+        inputs = {**self._reused(job_id, settings), **named}
+        manifest = Manifest(tuple(inputs[path] for path in sorted(inputs)))
+        for _ in range(_TRIES):
+            job = self.runs.table.job(self.runs.site.name, job_id)
+            if job is not None and job.upload == cause.upload:
+                return job
+            self._examine_place(job_id, job)
+            read = replace(cause, sequencer=job.sequencer if job else None)
+            try:
+                return self.runs.start(job_id, read, job, manifest=manifest, settings=settings)
+            except Conflict:
+                continue
+        raise Conflict(f"job {job_id!r} kept changing")
+
+    def _reused(self, job_id: str, settings: JobSettings) -> dict[str, Entry]:
+        """What the settings' `reuse` takes over of what lies under the prefix already."""
+        if not settings.reuse:
+            return {}
+        most = self.runs.site.limits.files
+        versions = self.runs.bucket.versions(job_id, most)
+        wanted = matcher(settings.reuse)
+        newest = {path: chain[0] for path, chain in chains_by_path(job_id, versions).items()}
+        return {
+            path: Entry(path, version.version, version.size)
+            for path, version in newest.items()
+            if wanted(path) and not version.deleted and not object_keys.is_protocol_name(path)
+        }
+
+
+def _file(row: Mapping[str, Any]) -> AnnouncedFile:
+    return AnnouncedFile(**{**row["file"], "parts": tuple(row["file"]["parts"])})
+
+
+def _must_be_over(job_id: str, job: Job | None) -> None:
+    if job is not None and job.active:
+        raise Refused(
+            409,
+            f"run {job.run} of job {job_id!r} is still active",
+            "wait for its end, or stop it first, or choose another ID",
+        )
+
+
+def _settings_file(submission: Submission) -> tuple[InlineFile, ...]:
+    """The settings as a file, so that a mark in the bucket runs the job again with the same."""
+    if not submission.settings:
+        return ()
+    text = json.dumps(submission.settings, ensure_ascii=False, indent=2)
+    return (InlineFile(path=object_keys.SETTINGS, content=f"{text}\n".encode()),)
+
+
+def _read_settings(settings: Mapping[str, Any] | None) -> tuple[JobSettings, list[Problem]]:
+    if not settings:
+        return JobSettings(), []
+    # pydantic is imported only by submissions that have settings: it costs a cold start 0.1 s.
+    from lambdas.rules.settings_form import parse_settings
+
+    return parse_settings("Settings", json.dumps(settings).encode())
+
+
+def _wrong(problems: list[Problem]) -> Refused:
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return Refused(400, f"{first.problem}{more}", first.remedy, tuple(problems))
