@@ -76,10 +76,12 @@ class Submitting:
         if job is not None and job.upload == upload:
             return job
         settings = self._examine(job_id, job, submission)
-        self._take_place(job_id)
-        entries = self.files.put(job_id, (*submission.files, *_settings_file(submission)))
+        files = (*submission.files, *_settings_file(submission))
         if submission.uploads:
+            entries = self.files.put(job_id, files)
             return self._announce(job_id, upload, entries, settings, submission)
+        self._take_place(job_id)
+        entries = self.files.put(job_id, files)
         cause = Cause(
             upload=upload,
             sequencer=None,
@@ -91,7 +93,7 @@ class Submitting:
 
     def _new_id(self, submitter: Submitter) -> str:
         site = self.runs.site.name
-        digits = identifiers.request(site, "", submitter.key).replace("-", "")[:8]
+        digits = identifiers.request(site, "", submitter.key).replace("-", "")[:16]
         return f"script-{digits}"
 
     def start(
