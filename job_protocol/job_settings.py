@@ -68,6 +68,8 @@ class JobSettings:
         priority: 1 to 100 among the jobs that wait for the site.
         time_limit: seconds of wall time.
         resources: see `Resources`.
+        count: how many elements the job's array has; None or 1 is no array.
+        max_running: how many elements of an array may run at once.
         account: the account, group or project that the scheduler charges.
         queue: the scheduler's queue or partition.
         retries: see `Retries`.
@@ -80,9 +82,16 @@ class JobSettings:
     priority: int | None = None
     time_limit: int | None = None
     resources: Resources = decoded_by(_resources, default=Resources())
+    count: int | None = None
+    max_running: int | None = None
     account: str | None = None
     queue: str | None = None
     retries: Retries | None = decoded_by(_retries, default=None)
     results: tuple[str, ...] = decoded_by(tuple, default=())
     exclude: tuple[str, ...] = decoded_by(tuple, default=())
     reuse: tuple[str, ...] = decoded_by(tuple, default=())
+
+    @property
+    def array(self) -> int | None:
+        """How many elements there are; None for a job that is no array."""
+        return self.count if self.count is not None and self.count > 1 else None

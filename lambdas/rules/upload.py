@@ -13,7 +13,8 @@ from lambdas.rules.script import size_problem
 MAX_REASONS_BYTES = 200_000
 """Bytes of reasons that are kept: half of what an item of the job table may have."""
 
-_NEVER_INPUTS = object_keys.STATUS_NAMES | object_keys.PUSHED_PROTOCOL_NAMES
+DEFAULT_ARRAY_LIMIT = 10_000
+"""Elements of an array at a site that was deployed before there was a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,12 @@ class Limits:
     Attributes:
         files: most files and empty folders.
         size: most bytes together.
+        array: most elements of an array.
     """
 
     files: int
     size: int
+    array: int = DEFAULT_ARRAY_LIMIT
 
 
 def chains_by_path(job_id: str, versions: Iterable[ObjectVersion]) -> dict[str, Chain]:
@@ -63,7 +66,7 @@ def chains_by_path(job_id: str, versions: Iterable[ObjectVersion]) -> dict[str, 
     chains: dict[str, list[ObjectVersion]] = {}
     for version in versions:
         path = object_keys.relative_path(job_id, version.key)
-        if path and path not in _NEVER_INPUTS:
+        if path and path not in object_keys.STATUS_NAMES and not object_keys.is_log(path):
             chains.setdefault(path, []).append(version)
     return {path: tuple(chain) for path, chain in chains.items()}
 
