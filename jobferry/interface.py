@@ -74,6 +74,9 @@ class JobAccess(Protocol):
     def stop(self, job_id: str) -> None:
         """Ask for the job's end."""
 
+    def retry(self, job_id: str) -> None:
+        """Ask for a further run with the recorded inputs."""
+
     def files(self, job_id: str) -> Iterator[RemoteFile]:
         """Everything under the job's prefix."""
 

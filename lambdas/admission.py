@@ -26,6 +26,7 @@ from lambdas.ports.job_table import JobTable, as_folder
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
 from lambdas.rules import mark as marks
+from lambdas.rules.again import again
 from lambdas.rules.mark import Action, Decision, Mark
 from lambdas.rules.upload import listable
 from lambdas.upload_reader import Upload, read_upload
@@ -100,6 +101,8 @@ class Admission:
                 self._remember_stop(job_id, decision, mark, job)
             case Action.STOP if job is not None:
                 self._stop(job, mark)
+            case Action.RETRY if job is not None:
+                self._retry(job, mark)
             case Action.REASSERT if job is not None:
                 self._reassert(job, mark, decision.note)
 
@@ -134,6 +137,28 @@ class Admission:
         else:
             asked = replace(asked, note="JOB_STOP: the site's puller has been asked to stop it.")
             self._table.ask_to_stop(job, asked, now=self._clock())
+
+    def _retry(self, job: Job, mark: Mark) -> None:
+        if not marks.is_newer(mark.sequencer, job.stop_sequencer):
+            self._table.replace_job(job, self._stopped_at_once(job, mark))
+            return
+        ended = self._table.allocation(job.site, job.current) if job.current else None
+        if ended is None or (ended.manifest is None and ended.manifest_of is None):
+            self._reassert(job, mark, marks.NOTHING_RECORDED)
+            return
+        allocation = again(
+            ended,
+            id_=identifiers.first_allocation(job.site, job.id, mark.version),
+            run=job.run + 1,
+            attempt=0,
+            now=self._clock(),
+        )
+        new = replace(
+            self._new_run(job.id, mark, job),
+            current=allocation.id,
+            client_status=ClientStatus.PENDING,
+        )
+        self._table.create_allocation(job, new, allocation)
 
     def _remember_stop(self, job_id: str, decision: Decision, mark: Mark, job: Job | None) -> None:
         if decision.problem is None and job is not None:

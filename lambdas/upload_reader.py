@@ -73,6 +73,7 @@ def read_upload(bucket: SiteBucket, site: Site, job_id: str, mark: Mark, job: Jo
         (v.modified for v in versions if (v.key, v.version) == (mark.key, mark.version)),
         mark.time,
     )
+    problems += _array_problems(job_id, settings, limits)
     problems += upload_problems(job_id, inputs, mark_time, limits)
     problems += _script_problems(bucket, inputs)
     return Upload(Manifest(manifest_entries(inputs)), settings, tuple(problems))
@@ -126,6 +127,19 @@ def _read_settings(
             Problem(key, f"it has more than {MAX_SETTINGS_BYTES} bytes", "make it smaller")
         ]
     return parse_settings(key, body)
+
+
+def _array_problems(job_id: str, settings: JobSettings, limits: Limits) -> list[Problem]:
+    if settings.count is None or settings.count <= limits.array:
+        return []
+    return [
+        Problem(
+            object_keys.input_key(job_id, object_keys.SETTINGS),
+            f"count: the array has {settings.count} elements; this site takes at most "
+            f"{limits.array}",
+            "let each element do more, or ask the site's administrator for a higher limit",
+        )
+    ]
 
 
 def _script_problems(bucket: SiteBucket, inputs: dict[str, ObjectVersion]) -> list[Problem]:

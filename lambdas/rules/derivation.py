@@ -8,6 +8,7 @@ from job_protocol import identifiers
 from job_protocol.allocation import Allocation
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus, Desired, JobStatus, job_status_of, outcome_of
+from lambdas.rules.again import again
 
 _DAY = 24 * 3600
 
@@ -76,18 +77,13 @@ def next_attempt(allocation: Allocation, now: int) -> Allocation | None:
         or allocation.attempt >= retries.attempts
     ):
         return None
-    return Allocation(
-        site=allocation.site,
-        job=allocation.job,
-        id=identifiers.next_allocation(allocation.id),
+    return again(
+        allocation,
+        id_=identifiers.next_allocation(allocation.id),
         run=allocation.run,
         attempt=allocation.attempt + 1,
-        created=now,
+        now=now,
         not_before=now + retries.delay,
-        settings=allocation.settings,
-        manifest=allocation.manifest,
-        manifest_of=allocation.manifest_of,
-        keep_days=allocation.keep_days,
     )
 
 
