@@ -123,6 +123,23 @@ def test_of_two_submissions_of_an_array_one_runs(scheduler: Scheduler, jobs_dir:
     assert ran == ["run\n"] * 6
 
 
+def test_elements_that_cannot_be_started_fail_and_do_not_stay(
+    scheduler: Scheduler, jobs_dir: Path, tmp_path: Path
+) -> None:
+    bad = {"slurm": "#SBATCH --output=/nonexistent/out", "sge": "#$ -wd /nonexistent"}
+    if scheduler.name not in bad:
+        pytest.skip("there are no directives there")
+    script = f"#!/bin/bash\n{bad[scheduler.name]}\n"
+    job = prepare(scheduler, jobs_dir, script, settings=JobSettings(count=3))
+    job.submit()
+    watch = ArrayWatch(job, tmp_path)
+    end = watch.end()
+    assert end.status is ClientStatus.FAILED
+    assert (end.reason or "").startswith("3 of 3 elements failed: 0, 1, 2; ")
+    if scheduler.name == "sge":
+        assert not [listed for listed in scheduler.list_mine().values() if listed.array == job.id]
+
+
 def test_a_local_element_obeys_the_time_limit(jobs_dir: Path, tmp_path: Path) -> None:
     script = "#!/bin/bash\n[ $JOBFERRY_ARRAY_INDEX -ne 1 ] || exec sleep 300\n"
     settings = JobSettings(count=3, max_running=1, time_limit=1)
