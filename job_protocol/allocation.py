@@ -68,8 +68,8 @@ class Allocation:
         claimed_at, submitted_at, started_at, ended_at: times.
         elements: the packed vector of an array's elements (`elements.Elements`); None where
             nothing is known of them yet.
-        continues: the allocation whose job directory this one goes on in, as a further attempt at
-            an array does.
+        continues: the first of the allocations in whose job directory this one goes on, as a
+            further attempt at an array does.
         results: what was pushed.
         ttl: when the item may be deleted.
     """

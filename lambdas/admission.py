@@ -140,7 +140,8 @@ class Admission:
 
     def _retry(self, job: Job, mark: Mark) -> None:
         if not marks.is_newer(mark.sequencer, job.stop_sequencer):
-            self._table.replace_job(job, self._stopped_at_once(job, mark))
+            stopped = replace(self._stopped_at_once(job, mark), current=job.current)
+            self._table.replace_job(job, stopped)
             return
         ended = self._table.allocation(job.site, job.current) if job.current else None
         if ended is None or (ended.manifest is None and ended.manifest_of is None):

@@ -7,7 +7,6 @@ earlier allocation has pushed its results, so only what changes from now on is a
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from contextlib import suppress
@@ -23,14 +22,15 @@ from puller.staging import StagedIndex
 _KEPT = "kept.jsonl"
 
 
-def go_on(directory: JobDirectory, allocation_id: str, control: ConfinedTree) -> None:
+def go_on(directory: JobDirectory, origin: str, allocation_id: str, control: ConfinedTree) -> None:
     """Make an earlier allocation's directory this one's, with what lies in it.
 
     What lies there is recorded before the mark names the new owner, so that after a crash in
     between it is recorded once more, and nothing has run yet.
 
     Args:
-        directory: the job directory, whose owner is the allocation that this one continues.
+        directory: the job directory, which an earlier attempt has left.
+        origin: the first of these attempts.
         allocation_id: the new owner.
         control: the new owner's control directory.
 
@@ -39,8 +39,7 @@ def go_on(directory: JobDirectory, allocation_id: str, control: ConfinedTree) ->
     """
     try:
         FileRecord(control, _KEPT).replace(_all_below(directory.tree))
-        mark = {"allocation": allocation_id, "job": directory.job_id}
-        directory.tree.write(OWNER_MARK, json.dumps(mark).encode() + b"\n", mode=0o644)
+        directory.mark(allocation_id, origin)
     except (UnsafePath, OSError) as error:
         raise StagingError(
             f"job {directory.job_id!r}: cannot go on in {directory.path}: {error}; the next pass "

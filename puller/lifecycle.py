@@ -99,11 +99,15 @@ class Lifecycle:
             manifest = self.manifest_of(allocation)
             jobs_dir = self.place.settings.jobs_dir
             directory = JobDirectory(jobs_dir, allocation.job)
-            if allocation.continues is not None and directory.owner() == allocation.continues:
-                go_on(directory, allocation.id, control_directory(jobs_dir, allocation.id))
+            origin = allocation.continues
+            if origin is not None and directory.is_left_by(origin, allocation.id):
+                own = control_directory(jobs_dir, allocation.id)
+                go_on(directory, origin, allocation.id, own)
                 _LOG.info("%s: goes on in %s", told(record), directory.path)
             prepared = directory.prepare(
-                allocation.id, datetime.fromtimestamp(self.place.clock(), UTC)
+                allocation.id,
+                datetime.fromtimestamp(self.place.clock(), UTC),
+                origin=origin,
             )
             if prepared.moved_to is not None:
                 _LOG.info("%s: put what lay there aside as %s", told(record), prepared.moved_to)

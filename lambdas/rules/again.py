@@ -39,5 +39,5 @@ def again(
         manifest_of=ended.manifest_of,
         keep_days=ended.keep_days,
         elements=elements.again().pack() if elements is not None else None,
-        continues=ended.id if ended.settings.array is not None else None,
+        continues=(ended.continues or ended.id) if ended.settings.array is not None else None,
     )

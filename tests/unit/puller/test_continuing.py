@@ -37,7 +37,7 @@ def test_it_keeps_what_is_there_and_only_what_changes_is_a_result(
     directory: JobDirectory, tmp_path: Path
 ) -> None:
     control = control_directory(tmp_path, SECOND)
-    go_on(directory, SECOND, control)
+    go_on(directory, FIRST, SECOND, control)
     assert directory.owner() == SECOND
     assert directory.prepare(SECOND, NOW).resumed
     (directory.path / "out.1.txt").write_text("new")
@@ -54,7 +54,7 @@ def test_only_the_script_and_what_is_missing_is_staged(
 ) -> None:
     control = control_directory(tmp_path, SECOND)
     assert missing_of(MANIFEST, control) == MANIFEST
-    go_on(directory, SECOND, control)
+    go_on(directory, FIRST, SECOND, control)
     assert [entry.path for entry in missing_of(MANIFEST, control).entries] == [
         "aws-job-run.sh",
         "gone.txt",
@@ -76,9 +76,26 @@ def test_a_crash_before_the_mark_is_made_good(
     with monkeypatch.context() as patched:
         patched.setattr(ConfinedTree, "write", dies)
         with pytest.raises(KeyboardInterrupt):
-            go_on(directory, SECOND, control)
+            go_on(directory, FIRST, SECOND, control)
     assert directory.owner() == FIRST
-    go_on(directory, SECOND, control)
+    go_on(directory, FIRST, SECOND, control)
     assert directory.owner() == SECOND
     (directory.path / "link").unlink()
     assert plan_results(directory, known_files(control), JobSettings()).files == ()
+
+
+def test_a_third_attempt_finds_the_directory_whether_or_not_the_second_had_it(
+    directory: JobDirectory, tmp_path: Path
+) -> None:
+    third = "2" * 8 + "-third"
+    assert directory.origin() == FIRST
+    go_on(directory, FIRST, SECOND, control_directory(tmp_path, SECOND))
+    assert (directory.owner(), directory.origin()) == (SECOND, FIRST)
+    go_on(directory, FIRST, third, control_directory(tmp_path, third))
+    assert (directory.owner(), directory.origin()) == (third, FIRST)
+
+
+def test_a_new_directory_of_a_further_attempt_is_known_as_such(tmp_path: Path) -> None:
+    made = JobDirectory(tmp_path, "job")
+    made.prepare(SECOND, NOW, origin=FIRST)
+    assert (made.owner(), made.origin()) == (SECOND, FIRST)
