@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -115,6 +118,40 @@ def test_an_array_that_is_stopped_keeps_what_was_complete(site: Site) -> None:
     assert site.word("stopped") == "JOB_STOPPED"
     array = site.details("stopped")["allocation"]["array"]
     assert (array["complete"], array["stopped"]) == (1, 4)
+
+
+def jobferry(site: Site, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "jobferry", *arguments, "--bucket", site.bucket],
+        env={
+            **site.cron_environment(),
+            "AWS_ENDPOINT_URL": site.endpoint_url,
+            "AWS_DEFAULT_REGION": site.region,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_an_array_from_the_command_line(site: Site, tmp_path: Path) -> None:
+    script = tmp_path / "sweep.sh"
+    script.write_text(
+        "#!/bin/bash\necho attempt\n[ $JOBFERRY_ARRAY_INDEX != 1 ] || "
+        "[ $(grep -c attempt aws-job-stdout.1.txt) -ge 2 ]\n"
+    )
+    jobferry(site, "submit", str(script), "--job", "cli", "--count", "3", "--max-running", "2")
+    assert site.run_to_end("cli") == "JOB_FAILED"
+    shown = jobferry(site, "status", "cli")
+    assert "= 3: 2 complete, 1 failed" in shown
+    assert "= 1 (1)" in shown
+    jobferry(site, "retry", "cli", "--failed")
+    site.wait_for("cli", "JOB_QUEUED", seconds=20)
+    assert site.run_to_end("cli") == "JOB_COMPLETE"
+    assert jobferry(site, "logs", "cli", "--element", "1") == "attempt\nattempt\n"
+    assert jobferry(site, "logs", "cli", "--element", "0") == "attempt\n"
 
 
 def test_an_array_beyond_the_site_s_limit_is_rejected(site: Site) -> None:

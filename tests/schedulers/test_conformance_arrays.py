@@ -11,7 +11,9 @@ import pytest
 from job_protocol.job_settings import JobSettings
 from puller.array_state import state_of
 from puller.array_wrapper import element_dir
+from puller.errors import SubmissionRefused
 from puller.observation import Live
+from puller.schedulers import pbs, slurm
 from puller.schedulers.array_tasks import ArrayTasks
 from puller.schedulers.interface import Scheduler, Submission
 from puller.schedulers.runner import Completed
@@ -154,3 +156,63 @@ def test_an_array_is_one_submission(name: str, part: bool, tmp_path: Path) -> No
     words = some if part else whole
     at = asked[0].index(words[0])
     assert asked[0][at : at + len(words)] == words
+
+
+def test_elements_that_slurm_has_forgotten_are_in_its_accounting() -> None:
+    lines = "17_0|COMPLETED|0:0|1|u\n17_1|TIMEOUT|0:0|1|u\n17_[2-5]|PENDING|0:0|1|u\n"
+    gone = answered(code=1, stderr="slurm_load_jobs error: Invalid job id specified\n")
+    run = Replayed({"scontrol": gone, "sacct": answered(lines)})
+    found = COLUMNS["slurm"].make(run).details("17", ["17_0", "17_1"])
+    assert found["17_0"].exit_code == 0
+    assert found["17_1"].words == "TIMEOUT"
+    assert {found[element].array for element in ("17_0", "17_1")} == {"17"}
+
+
+def test_tasks_that_wait_together_share_one_record_of_slurm_s() -> None:
+    record = "JobId=17 ArrayJobId=17 ArrayTaskId=3,5-7%2 ArrayTaskThrottle=2 JobName=x\n"
+    record += "   JobState=PENDING Reason=Resources Dependency=(null)\n   Command=/w.sh\n"
+    found = COLUMNS["slurm"].make(Replayed({"scontrol": answered(record), "sacct": answered()}))
+    details = found.details("17", ["17_3", "17_5", "17_6", "17_7"])
+    assert sorted(details) == ["17_3", "17_5", "17_6", "17_7"]
+    assert {job.state for job in details.values()} == {"queued"}
+
+
+def test_elements_that_lsf_has_forgotten_are_in_its_history() -> None:
+    records = ("-" * 78 + "\n").join(
+        f"Job <2701[{task}]>, Job Name <x[1-2]>, User <u>, Job Description <jobferry a>\n"
+        f"Sat Nov 21 22:33:20: Submitted from host <l>;\nSat Nov 21 22:34:21: {end};\n"
+        for task, end in ((1, "Done successfully"), (2, "Exited with exit code 3"))
+    )
+    none = answered(code=255, stderr="Job <2701> is not found\n")
+    lsf = COLUMNS["lsf"].make(Replayed({"bjobs": none, "bhist": answered(records)}))
+    found = lsf.details("2701", ["2701[1]", "2701[2]"])
+    assert [found[f"2701[{task}]"].exit_code for task in (1, 2)] == [0, 3]
+
+
+def one_element(name: str, max_running: int | None = None) -> ArrayTasks:
+    numbers = COLUMNS[name].make(Replayed({})).task_numbers
+    return ArrayTasks(count=9, indexes=(4,), max_running=max_running, numbers=numbers)
+
+
+def test_a_single_task_of_pbs_is_a_range_with_a_step() -> None:
+    assert pbs.array_option(one_element("pbs")) == "0-1:2"
+
+
+def test_slurm_takes_the_list_as_it_stands() -> None:
+    assert slurm.array_option(one_element("slurm", 3)) == "4%3"
+
+
+def test_a_throttle_that_tcs_does_not_have_is_refused_in_words(tmp_path: Path) -> None:
+    wrapper = tmp_path / "wrapper.sh"
+    wrapper.write_text("#!/bin/bash\n")
+    submission = Submission(
+        name="x",
+        job_dir=tmp_path,
+        wrapper=wrapper,
+        scheduler_output=tmp_path / "out",
+        settings=JobSettings(count=9, max_running=3),
+        environment={},
+        array=one_element("tcs", 3),
+    )
+    with pytest.raises(SubmissionRefused, match="max_running = 3"):
+        COLUMNS["tcs"].make(Replayed({})).submit(submission)
