@@ -369,3 +369,45 @@ def test_a_wrapper_of_an_array_that_is_no_task_says_so(site: Site) -> None:
     code, said = site.run()
     assert code == 71
     assert "SLURM_ARRAY_TASK_ID" in said
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "first", "variables", "array_id"),
+    [
+        ("slurm", 0, {"SLURM_ARRAY_JOB_ID": "40", "SLURM_ARRAY_TASK_ID": "4"}, "40"),
+        ("local", 0, {"JOBFERRY_LOCAL_ARRAY": "7.8.abc", "JOBFERRY_LOCAL_TASK": "4"}, "7.8.abc"),
+        ("sge", 1, {"JOB_ID": "40", "SGE_TASK_ID": "5"}, "40"),
+        (
+            "pbs",
+            0,
+            {"PBS_JOBID": "40[4].pbs.example.org", "PBS_ARRAY_INDEX": "4"},
+            "40[].pbs.example.org",
+        ),
+        ("lsf", 1, {"LSB_JOBID": "40", "LSB_JOBINDEX": "5"}, "40"),
+        ("tcs", 0, {"PJM_JOBID": "40", "PJM_BULKNUM": "4"}, "40"),
+        ("tcs", 0, {"PJM_JOBID": "40[4]", "PJM_BULKNUM": "4"}, "40"),
+    ],
+)
+def test_an_element_finds_its_number_in_every_scheduler_s_variables(
+    site: Site, scheduler: str, first: int, variables: dict[str, str], array_id: str
+) -> None:
+    site.job_dir.mkdir()
+    site.control_dir.mkdir()
+    (site.job_dir / SCRIPT).write_text("#!/bin/sh\necho $JOBFERRY_ARRAY_INDEX $MINE\n")
+    (site.control_dir / "environment").write_bytes(b"MINE=login\0")
+    numbers = TaskNumbers(first=first, any_list=False)
+    tasks = ArrayTasks(count=9, indexes=tuple(range(9)), max_running=None, numbers=numbers)
+    wrapper = render_wrapper(
+        split_script("#!/bin/sh\n", ()),
+        scheduler=scheduler,
+        job_dir=site.job_dir,
+        control_dir=site.control_dir,
+        array=tasks,
+    )
+    (site.control_dir / "wrapper.sh").write_text(wrapper)
+    assert site.run(MINE="login", **variables) == (0, "")
+    found = read_records(element_dir(site.control_dir, 4))
+    assert found.exit is not None
+    assert found.exit.scheduler_id == array_id
+    assert site.records().owner == array_id
+    assert (site.job_dir / "aws-job-stdout.4.txt").read_text() == "4 login\n"
