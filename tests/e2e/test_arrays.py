@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,28 @@ def test_an_array_that_is_stopped_keeps_what_was_complete(site: Site) -> None:
     assert site.word("stopped") == "JOB_STOPPED"
     array = site.details("stopped")["allocation"]["array"]
     assert (array["complete"], array["stopped"]) == (1, 4)
+
+
+def test_progress_is_shown_while_an_array_runs(site: Site) -> None:
+    upload(
+        site,
+        "progress",
+        "#!/bin/bash\nwhile [ ! -e go.$JOBFERRY_ARRAY_INDEX ]; do sleep 0.05; done\n",
+        count=3,
+        max_running=3,
+    )
+    site.wait_for("progress", "JOB_QUEUED", seconds=20)
+    site.wait_for("progress", "JOB_RUNNING", seconds=20, between=site.pull)
+    (site.jobs_dir / "progress/go.1").touch()
+    deadline = time.monotonic() + 30
+    while "complete" not in site.details("progress")["allocation"]["array"]:
+        assert time.monotonic() < deadline, site.details("progress")
+        site.pull()
+    assert site.details("progress")["message"].endswith("of 3 elements 1 have ended, 2 run")
+    assert site.word("progress") == "JOB_RUNNING"
+    for index in (0, 2):
+        (site.jobs_dir / f"progress/go.{index}").touch()
+    assert site.run_to_end("progress") == "JOB_COMPLETE"
 
 
 def jobferry(site: Site, *arguments: str) -> str:

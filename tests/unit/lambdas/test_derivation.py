@@ -253,3 +253,20 @@ def test_an_array_of_which_nothing_can_be_read_runs_as_a_whole() -> None:
     successor = next_attempt(failed, NOW)
     assert successor is not None
     assert successor.elements is None
+
+
+def test_each_step_of_an_array_is_published() -> None:
+    states = [ElementState.COMPLETE, ElementState.RUNNING, ElementState.QUEUED]
+    running = an_allocation(
+        client_status=ClientStatus.RUNNING,
+        settings=JobSettings(count=3),
+        scheduler="slurm",
+        scheduler_id="17",
+        elements=Elements(tuple(Element(state) for state in states)).pack(),
+    )
+    job = derive(a_job(), running, NOW).job
+    assert job.message == "slurm job 17 runs; of 3 elements 1 have ended, 1 run"
+    published = replace(job, unpublished=False)
+    assert derive(published, running, NOW).job is published
+    further = Elements((Element(ElementState.COMPLETE),) * 2 + (Element(),)).pack()
+    assert derive(published, replace(running, elements=further), NOW).job.unpublished
