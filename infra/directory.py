@@ -68,6 +68,7 @@ class Directory(Construct):
                 "bucket": bucket.value,
                 "max_upload_files": site.max_upload_files,
                 "max_upload_bytes": site.max_upload_bytes,
+                "max_array_size": site.max_array_size,
                 "keep_days": site.keep_days,
                 "silent_after_minutes": site.silent_after_minutes,
             }

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, cast
 
+from job_protocol.elements import MAX_ARRAY
+
 SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
 STAGE_NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 PRINCIPAL_ARN = re.compile(r"arn:aws[a-z-]*:(iam|sts)::\d{12}:(root|[a-z-]+/[\w+=,.@/-]+)")
@@ -40,6 +42,7 @@ class SiteSettings:
         name: the site's name.
         max_upload_files: how many files one upload may have.
         max_upload_bytes: how large one upload may be, in bytes.
+        max_array_size: how many elements the array of a job may have.
         keep_days: how long the items of a dead job stay in the job table, in days.
         noncurrent_days: how long overwritten and deleted objects can be got back, in days.
         puller_principals: ARNs of who may assume the puller's role; none means every principal
@@ -50,6 +53,7 @@ class SiteSettings:
     name: str
     max_upload_files: int = 20_000
     max_upload_bytes: int = 100 * _GIB
+    max_array_size: int = 10_000
     keep_days: int = 90
     noncurrent_days: int = 90
     puller_principals: tuple[str, ...] = ()
@@ -281,6 +285,7 @@ def _site(name: str, given: object) -> SiteSettings:
         name=name,
         max_upload_files=number("max_upload_files", 1),
         max_upload_bytes=number("max_upload_bytes", 1),
+        max_array_size=number("max_array_size", 1, MAX_ARRAY),
         keep_days=number("keep_days", 1),
         noncurrent_days=number("noncurrent_days", 1),
         puller_principals=_principals(name, given.get("puller_principals", [])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from job_protocol.elements import Elements
 from job_protocol.items import SCHEMA_VERSION, decoded_by, from_attributes
 from job_protocol.job import DEFAULT_KEEP_DAYS
 from job_protocol.job_settings import DEFAULT_PRIORITY, JobSettings
@@ -65,6 +66,10 @@ class Allocation:
         reason: the scheduler's or the puller's word on the state, verbatim.
         exit_code: the script's exit code, 128 + n for signal n as in POSIX shells.
         claimed_at, submitted_at, started_at, ended_at: times.
+        elements: the packed vector of an array's elements (`elements.Elements`); None where
+            nothing is known of them yet.
+        continues: the first of the allocations in whose job directory this one goes on, as a
+            further attempt at an array does.
         results: what was pushed.
         ttl: when the item may be deleted.
         purged_at: when the puller had removed the job's directories.
@@ -97,6 +102,8 @@ class Allocation:
     submitted_at: int | None = None
     started_at: int | None = None
     ended_at: int | None = None
+    elements: bytes | None = None
+    continues: str | None = None
     results: ResultSummary | None = decoded_by(
         lambda attributes: from_attributes(ResultSummary, attributes), default=None
     )
@@ -108,6 +115,15 @@ class Allocation:
     def purge_wanted(self) -> bool:
         """Whether its job's directories shall go."""
         return self.desired is Desired.PURGE and self.client_status.terminal
+
+    @property
+    def known_elements(self) -> Elements | None:
+        """The elements as last told, of an array; all of them wait where nothing was told."""
+        if self.settings.array is None:
+            return None
+        if self.elements is None:
+            return Elements.queued(self.settings.array)
+        return Elements.unpack(self.elements)
 
     @property
     def priority(self) -> int:

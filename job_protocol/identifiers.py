@@ -6,6 +6,10 @@ import uuid
 
 _NAMESPACE = uuid.UUID("6a0f3f0e-5d0c-5d0e-8d57-6a6f62666572")
 
+_LAST_DIGITS = 6
+_ELEMENTS = 2**24
+"""As many elements of one array can be told apart."""
+
 
 def _derive(*parts: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, "\n".join(f"{len(part)}:{part}" for part in parts)))
@@ -35,6 +39,32 @@ def request(site: str, job_id: str, key: str) -> str:
 def node(site: str) -> str:
     """The id by which Nomad's clients know a site."""
     return _derive("node", site)
+
+
+def element_allocation(allocation_id: str, index: int) -> str:
+    """The id under which one element of an array is shown as an allocation of its own.
+
+    It has the first 26 hex digits of the array's allocation, so that this one is found again by
+    `element_prefix`; the index is added to the last 6, so that index 0 is the allocation itself.
+    """
+    last = (_last_digits(allocation_id) + index) % _ELEMENTS
+    return f"{element_prefix(allocation_id)}{last:06x}"
+
+
+def element_index(allocation_id: str, element_id: str) -> int | None:
+    """The index of an element's id in the array of an allocation; None if it is none of them."""
+    if element_prefix(allocation_id) != element_prefix(element_id):
+        return None
+    return (_last_digits(element_id) - _last_digits(allocation_id)) % _ELEMENTS
+
+
+def element_prefix(element_id: str) -> str:
+    """What the ids of all elements of one array begin with."""
+    return element_id[:-_LAST_DIGITS]
+
+
+def _last_digits(element_id: str) -> int:
+    return int(element_id[-_LAST_DIGITS:], 16)
 
 
 def result_mark(site: str, job_id: str, path: str) -> str:

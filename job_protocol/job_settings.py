@@ -117,6 +117,7 @@ class JobSettings:
         time_limit: seconds of wall time.
         resources: see `Resources`.
         count: how many elements the job's array has; None or 1 is no array.
+        max_running: how many elements of an array may run at once.
         account: the account, group or project that the scheduler charges.
         queue: the scheduler's queue or partition.
         retries: see `Retries`.
@@ -133,6 +134,7 @@ class JobSettings:
     time_limit: int | None = None
     resources: Resources = decoded_by(_resources, default=Resources())
     count: int | None = None
+    max_running: int | None = None
     account: str | None = None
     queue: str | None = None
     retries: Retries | None = decoded_by(_retries, default=None)
@@ -141,3 +143,8 @@ class JobSettings:
     reuse: tuple[str, ...] = decoded_by(tuple, default=())
     inputs: tuple[SharedInput, ...] = decoded_by(_shared_inputs, default=())
     artifacts: tuple[Artifact, ...] = decoded_by(_artifacts, default=())
+
+    @property
+    def array(self) -> int | None:
+        """How many elements there are; None for a job that is no array."""
+        return self.count if self.count is not None and self.count > 1 else None

@@ -43,7 +43,7 @@ MAX_KEY_BYTES = 1024
 
 STATUS_STEM = "aws-job-stat."
 STATUS_NAMES = frozenset({STATUS_WORD, STATUS_DETAILS})
-PUSHED_PROTOCOL_NAMES = frozenset({STDOUT, STDERR})
+_LOG = re.compile(r"aws-job-(stdout|stderr)(\.(0|[1-9][0-9]{0,6}))?\.txt")
 """The protocol's names that the puller itself writes to the bucket."""
 INPUT_PROTOCOL_NAMES = frozenset({SCRIPT})
 """Names with the reserved prefix that a user uploads as an input (`aws-job.json` has none)."""
@@ -228,6 +228,21 @@ def is_protocol_name(path: str) -> bool:
     return "/" not in path and path.startswith(RESERVED_PREFIX)
 
 
+def is_log(path: str) -> bool:
+    """Whether a relative path is a log of the job's, or of an element of its array."""
+    return _LOG.fullmatch(path) is not None
+
+
+def element_log(name: str, index: int) -> str:
+    """The log of one element.
+
+    Args:
+        name: `STDOUT` or `STDERR`.
+        index: the element's index.
+    """
+    return f"{name.removesuffix('.txt')}.{index}.txt"
+
+
 def may_be_pushed(path: str) -> bool:
     """Whether the puller may write this relative path as a result.
 
@@ -236,7 +251,7 @@ def may_be_pushed(path: str) -> bool:
     """
     if any(segment.startswith(STATUS_STEM) for segment in path.split("/")):
         return False
-    return not is_protocol_name(path) or path in PUSHED_PROTOCOL_NAMES
+    return not is_protocol_name(path) or is_log(path)
 
 
 def shared_key_problem(job_id: str, key: str) -> tuple[str, str] | None:

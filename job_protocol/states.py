@@ -96,6 +96,7 @@ class Word(StrEnum):
 
     FILE_UPLOAD = "FILE_UPLOAD"
     JOB_STOP = "JOB_STOP"
+    JOB_RETRY = "JOB_RETRY"
     JOB_QUEUED = "JOB_QUEUED"
     JOB_SUBMITTED = "JOB_SUBMITTED"
     JOB_RUNNING = "JOB_RUNNING"
@@ -111,7 +112,7 @@ class Word(StrEnum):
         return f"{self.value}\n".encode()
 
 
-USER_WORDS = frozenset({Word.FILE_UPLOAD, Word.JOB_STOP})
+USER_WORDS = frozenset({Word.FILE_UPLOAD, Word.JOB_STOP, Word.JOB_RETRY})
 JOBFERRY_WORDS = frozenset(Word) - USER_WORDS
 
 _WORD_OF_OUTCOME = {

@@ -11,7 +11,8 @@ from typing import Unpack
 
 import boto3
 
-from job_protocol.object_keys import STDERR, STDOUT, job_id_problems
+from job_protocol.object_keys import STDERR, STDOUT, element_log, job_id_problems
+from job_protocol.states import Outcome
 from jobferry import upload_plan
 from jobferry.download import Downloaded, download, plan_into
 from jobferry.errors import JobActive, JobferryError, JobNotFound, UsageError
@@ -136,6 +137,27 @@ class Job:
             self._access.stop(self.id)
         return report
 
+    def retry(self) -> Report:
+        """Run a job that has failed again, with the inputs of its last run.
+
+        Of an array, only the elements that are not complete run again. Returns the state before;
+        a job that is complete stays as it is.
+
+        Raises:
+            JobNotFound: there is no such job.
+            JobActive: it has not ended.
+        """
+        report = self.status()
+        if not report.dead:
+            raise JobActive(
+                f"job {self.id!r} has not ended ({report.word}); wait for its end (jobferry wait), "
+                "or stop it (jobferry stop)"
+            )
+        if report.outcome is not Outcome.COMPLETE:
+            self._access.retry(self.id)
+            self._before = report.identity
+        return report
+
     def get(
         self,
         directory: str | Path | None = None,
@@ -163,25 +185,38 @@ class Job:
             self.status()
         return download(self._access, self.id, target, plan, progress(plan.size))
 
-    def stdout(self) -> str:
-        """What the job has printed so far; bytes that are no UTF-8 are replaced."""
-        return b"".join(self._access.read(self.id, STDOUT, 0)).decode("utf-8", "replace")
+    def stdout(self, element: int | None = None) -> str:
+        """What the job has printed so far; bytes that are no UTF-8 are replaced.
 
-    def stderr(self) -> str:
-        """What the job has printed to its standard error so far."""
-        return b"".join(self._access.read(self.id, STDERR, 0)).decode("utf-8", "replace")
+        Args:
+            element: of an array, the index of an element.
+        """
+        return self._printed(STDOUT, element)
 
-    def follow(self, *, stderr: bool = False, until_end: bool = True) -> Iterator[bytes]:
+    def stderr(self, element: int | None = None) -> str:
+        """What the job has printed to its standard error so far; see `stdout`."""
+        return self._printed(STDERR, element)
+
+    def _printed(self, name: str, element: int | None) -> str:
+        path = name if element is None else element_log(name, element)
+        return b"".join(self._access.read(self.id, path, 0)).decode("utf-8", "replace")
+
+    def follow(
+        self, *, stderr: bool = False, until_end: bool = True, element: int | None = None
+    ) -> Iterator[bytes]:
         """What the job prints, as it comes into the bucket.
 
         Args:
             stderr: its standard error instead of its standard output.
             until_end: go on until the job has ended, instead of up to now.
+            element: of an array, the index of an element.
 
         Raises:
             JobNotFound: there is no such job.
         """
         path, start = STDERR if stderr else STDOUT, 0
+        if element is not None:
+            path = element_log(path, element)
         for seconds in intervals():
             dead = self.status().dead
             for chunk in self._access.read(self.id, path, start):
@@ -257,8 +292,8 @@ class Client:
                 the bucket (`s3://BUCKET/KEY` or its key), or a file or directory here, which is
                 uploaded once for all jobs; `TO` is a path in the job directory.
             progress: sees the transfer.
-            settings: `name`, `priority`, `time_limit`, `account`, `queue`, `retries`, `results`
-                and `exclude`, as in `aws-job.json`.
+            settings: `name`, `priority`, `time_limit`, `count`, `max_running`, `account`, `queue`,
+                `retries`, `results` and `exclude`, as in `aws-job.json`.
 
         Raises:
             UploadRefused: it cannot become a job as it stands; nothing was uploaded.

@@ -88,6 +88,7 @@ cli.add_command(job_group)
         "jobferry submit simulation --job projA/run7 --time-limit 2h --wait",
         "jobferry submit job.sh --queue short --results 'out/**'",
         "jobferry submit job.sh --input mesh.h5=data/mesh.h5",
+        "jobferry submit sweep --count 1000 --max-running 50",
     )
     + """
 
@@ -107,6 +108,10 @@ content. The site, too, fetches it once for all jobs.""",
 @click.option("--time-limit", metavar="TIME", help="Seconds, or such as 1h30m, 01:30:00.")
 @click.option("--account", metavar="ACCOUNT", help="Whom the scheduler charges.")
 @click.option("--queue", "--partition", metavar="QUEUE", help="The scheduler's queue.")
+@click.option(
+    "--count", type=click.IntRange(1), metavar="N", help="Runs as an array of N elements."
+)
+@click.option("--max-running", type=click.IntRange(1), metavar="M", help="Elements at once.")
 @click.option("--retries", type=click.IntRange(0, 100), help="Attempts after a failed one.")
 @click.option("--results", multiple=True, metavar="PATTERN", help="What comes back; repeatable.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="What stays there; repeatable.")
@@ -236,6 +241,36 @@ def stop(job: str, as_json: bool, **place: Any) -> None:
 
 
 @cli.command(
+    short_help="Run a failed job, or the failed elements of an array, again.",
+    help=examples("jobferry retry job0001", "jobferry retry sweep --failed --wait")
+    + """
+
+Runs a job that has failed, was stopped or was lost again, with the inputs of its last run: what was
+uploaded since does not count. Of an array only the elements that are not complete run again, and
+what the others have left stays. A job that is complete is left alone.""",
+)
+@click.argument("job")
+@click.option("--failed", is_flag=True, help="Only for an array; an array is always retried so.")
+@click.option("--wait", is_flag=True, help="Wait for the end, and exit as `jobferry wait` does.")
+@place_options
+def retry(job: str, failed: bool, wait: bool, as_json: bool, **place: Any) -> int:
+    """Run it again."""
+    found = client_of(place).job(job)
+    if failed and not isinstance(found.status().allocation.get("array"), dict):
+        raise click.UsageError(f"job {printable(job)} is no array: leave --failed out")
+    report = found.retry()
+    if report.outcome == "complete":
+        say(f"job {printable(job)} is complete; there is nothing to run again")
+    elif wait:
+        return _wait(found, None, as_json)
+    else:
+        say(f"job {printable(job)} has been asked to run again; see jobferry wait")
+    if as_json:
+        print_json({"job": job, "asked": report.outcome != "complete"})
+    return 0
+
+
+@cli.command(
     short_help="Fetch a job's files.",
     help=examples(
         "jobferry get job0001", "jobferry get job0001 -o results --only 'out/**' --only '*.png'"
@@ -278,24 +313,31 @@ def get(
 
 @cli.command(
     short_help="Print what a job has printed.",
-    help=examples("jobferry logs job0001", "jobferry logs job0001 --stderr -f")
+    help=examples(
+        "jobferry logs job0001",
+        "jobferry logs job0001 --stderr -f",
+        "jobferry logs sweep --element 17",
+    )
     + """
 
 Prints what the job has printed, as far as it is in the bucket.""",
 )
 @click.argument("job")
 @click.option("--stderr", is_flag=True, help="Standard error instead of standard output.")
+@click.option("--element", type=click.IntRange(0), metavar="N", help="Of an array: which one.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
 @place_options
-def logs(job: str, stderr: bool, follow: bool, as_json: bool, **place: Any) -> None:
+def logs(
+    job: str, stderr: bool, element: int | None, follow: bool, as_json: bool, **place: Any
+) -> None:
     """Print a log."""
     found = client_of(place).job(job)
     if as_json:
         if follow:
             raise click.UsageError("--json and --follow exclude each other")
         found.status()
-        text = found.stderr() if stderr else found.stdout()
+        text = found.stderr(element) if stderr else found.stdout(element)
         print_json({"job": job, "stream": "stderr" if stderr else "stdout", "text": text})
         return
-    for chunk in found.follow(stderr=stderr, until_end=follow):
+    for chunk in found.follow(stderr=stderr, until_end=follow, element=element):
         click.echo(chunk, nl=False)

@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from job_protocol.object_keys import (
-    PUSHED_PROTOCOL_NAMES,
     STATUS_NAMES,
     input_path_problems,
+    is_log,
 )
 from job_protocol.path_patterns import matcher, problem_of
 from jobferry.errors import CloudUnreachable, LocalFilesDiffer, TransferFailed, UsageError
@@ -101,7 +101,7 @@ def plan_download(
         path = file.path
         if path in ("", *STATUS_NAMES) or (only and not wanted(path)):
             continue
-        if path not in PUSHED_PROTOCOL_NAMES and input_path_problems(job_id, [path]):
+        if not is_log(path) and input_path_problems(job_id, [path]):
             unsafe.append(path)
         elif path.endswith("/"):
             folders.append(path)

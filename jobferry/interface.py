@@ -87,6 +87,9 @@ class JobAccess(Protocol):
     def stop(self, job_id: str) -> None:
         """Ask for the job's end."""
 
+    def retry(self, job_id: str) -> None:
+        """Ask for a further run with the recorded inputs."""
+
     def files(self, job_id: str, under: str = "", after: str = "") -> Iterator[RemoteFile]:
         """What lies under the job's prefix, in the order of the paths.
 

@@ -219,6 +219,11 @@ class S3Access:
         with typed_errors(f"stop the job at {self.location(job_id)}"):
             self._put(status_word_key(job_id), Word.JOB_STOP.body)
 
+    def retry(self, job_id: str) -> None:
+        """Write `JOB_RETRY`."""
+        with typed_errors(f"run the job at {self.location(job_id)} again"):
+            self._put(status_word_key(job_id), Word.JOB_RETRY.body)
+
     def files(self, job_id: str, under: str = "", after: str = "") -> Iterator[RemoteFile]:
         """What lies under the job's prefix; see `JobAccess.files`."""
         pages = self._client.get_paginator("list_objects_v2").paginate(

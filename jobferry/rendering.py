@@ -105,6 +105,8 @@ def _allocation(report: Report, zone: tzinfo | None) -> list[str]:
         ("Scheduler", allocation.get("scheduler")),
         ("Scheduler ID", allocation.get("scheduler_id")),
         ("Exit Code", allocation.get("exit_code")),
+        ("Elements", _elements(allocation.get("array"))),
+        ("Not Complete", _not_complete(allocation.get("array"))),
         ("Reason", allocation.get("reason")),
         ("Created", local_time(allocation.get("created"), zone)),
         ("Submitted", local_time(allocation.get("submitted"), zone)),
@@ -118,6 +120,31 @@ def _allocation(report: Report, zone: tzinfo | None) -> list[str]:
         for entry in listed
         if isinstance(entry, dict)
     ]
+
+
+_COUNTS = ("queued", "running", "complete", "failed", "stopped", "lost", "not_run")
+_NAMED = 20
+
+
+def _elements(array: object) -> str | None:
+    """How many elements of an array are in which state."""
+    if not isinstance(array, dict):
+        return None
+    counts = (f"{array[name]} {name.replace('_', ' ')}" for name in _COUNTS if name in array)
+    return f"{array.get('count')}: {', '.join(counts)}"
+
+
+def _not_complete(array: object) -> str | None:
+    """The first elements that did not complete, with their exit codes."""
+    listed = array.get("failed_first") if isinstance(array, dict) else None
+    if not isinstance(listed, list) or not listed:
+        return None
+    named = [
+        f"{entry.get('index')} ({entry.get('exit_code', entry.get('state'))})"
+        for entry in listed
+        if isinstance(entry, dict)
+    ]
+    return ", ".join(named[:_NAMED]) + (", ..." if len(named) > _NAMED else "")
 
 
 def _pairs(pairs: Iterable[tuple[str, Any]]) -> list[str]:

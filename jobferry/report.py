@@ -111,7 +111,7 @@ def report_of(job: str, word: bytes, details: bytes | None) -> Report:
     text = word.decode("utf-8-sig", "replace").strip()
     said = Word(text) if text in Word.__members__ else None
     document = _document(details)
-    if said is None or said is Word.FILE_UPLOAD:
+    if said in (None, Word.FILE_UPLOAD, Word.JOB_RETRY):
         return Report(job, said)  # the details still tell of an earlier run
     newer = str(document.get("word"))
     if said is not Word.JOB_STOP and newer in Word.__members__:

@@ -19,6 +19,10 @@ class Settings(TypedDict, total=False):
     """1 to 100 among the jobs that wait for the site; a higher one first."""
     time_limit: int | str | None
     """Wall time: seconds, or text such as `1h30m` or `01:30:00`."""
+    count: int | None
+    """How many elements the job's array has."""
+    max_running: int | None
+    """How many elements of an array may run at once."""
     account: str | None
     """The account, group or project that the scheduler charges."""
     queue: str | None

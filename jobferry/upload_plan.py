@@ -14,13 +14,13 @@ from pathlib import Path
 
 from job_protocol.object_keys import (
     MAX_KEY_BYTES,
-    PUSHED_PROTOCOL_NAMES,
     SCRIPT,
     SETTINGS,
     STATUS_NAMES,
     Problem,
     input_key,
     input_path_problems,
+    is_log,
     job_id_problems,
 )
 from job_protocol.path_patterns import matcher, problem_of
@@ -28,8 +28,6 @@ from jobferry.errors import UploadRefused
 from jobferry.stated_settings import Settings, merged
 
 IGNORE_FILE = ".jobferryignore"
-_LEFT_BY_A_RUN = STATUS_NAMES | PUSHED_PROTOCOL_NAMES
-"""The protocol's own files of an earlier run: intake does not take them for inputs either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +258,7 @@ class _Walk:
     def _entry(self, folder: _Folder, name: str) -> _Folder | LocalFile | None:
         path = f"{folder.path}{name}"
         here = folder.real / name
-        if path in _LEFT_BY_A_RUN or path == IGNORE_FILE or self._ignored(path):
+        if path in STATUS_NAMES or is_log(path) or path == IGNORE_FILE or self._ignored(path):
             return None
         try:
             real = here.resolve(strict=True) if here.is_symlink() else here

@@ -90,6 +90,8 @@ class Admission:
                 self._remember_stop(job_id, decision, mark, job)
             case Action.STOP if job is not None:
                 self._runs.stop(job, sequencer=mark.sequencer, asked_by=Word.JOB_STOP)
+            case Action.RETRY if job is not None:
+                self._retry(job, mark)
             case Action.REASSERT if job is not None:
                 self._reassert(job, mark, decision.note)
 
@@ -97,6 +99,14 @@ class Admission:
         self._table.replace_job(
             job, replace(self._runs.touched(job), note=note, sequencer=mark.sequencer)
         )
+
+    def _retry(self, job: Job, mark: Mark) -> None:
+        cause = Cause(upload=mark.version, sequencer=mark.sequencer, time=mark.time)
+        if not marks.is_newer(mark.sequencer, job.stop_sequencer):
+            stopped = replace(self._runs.stopped_at_once(job, cause), current=job.current)
+            self._table.replace_job(job, stopped)
+        elif self._runs.start_again(job, cause) is None:
+            self._reassert(job, mark, marks.NOTHING_RECORDED)
 
     def _remember_stop(self, job_id: str, decision: Decision, mark: Mark, job: Job | None) -> None:
         if decision.problem is None and job is not None:

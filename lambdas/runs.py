@@ -17,6 +17,7 @@ from lambdas.errors import Conflict
 from lambdas.ports.job_table import JobTable, as_folder
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
+from lambdas.rules.again import again
 
 STOPPED_AT_ONCE = "stopped by the user before it had begun"
 
@@ -182,6 +183,37 @@ class Runs:
             allocation = replace(allocation, manifest_of=allocation.id)
         new = replace(
             self._new_run(job_id, cause, job),
+            current=allocation.id,
+            client_status=ClientStatus.PENDING,
+        )
+        self.table.create_allocation(job, new, allocation, task_token=cause.task_token)
+        return new
+
+    def start_again(self, job: Job, cause: Cause) -> Job | None:
+        """Create a run with the inputs of the last one; of an array, of what is not complete.
+
+        Args:
+            job: the job as it was read; it is dead.
+            cause: what causes the run.
+
+        Returns:
+            The job with its new run; None if no inputs of an earlier run are recorded.
+
+        Raises:
+            Conflict: the job changed meanwhile.
+        """
+        ended = self.table.allocation(job.site, job.current) if job.current else None
+        if ended is None or (ended.manifest is None and ended.manifest_of is None):
+            return None
+        allocation = again(
+            ended,
+            id_=identifiers.first_allocation(job.site, job.id, cause.upload),
+            run=job.run + 1,
+            attempt=0,
+            now=self.clock(),
+        )
+        new = replace(
+            self._new_run(job.id, cause, job),
             current=allocation.id,
             client_status=ClientStatus.PENDING,
         )

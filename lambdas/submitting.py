@@ -17,9 +17,11 @@ from job_protocol.object_keys import Problem
 from job_protocol.path_patterns import matcher
 from lambdas.errors import Conflict, Refused
 from lambdas.ports.submitted_files import SubmittedFiles
+from lambdas.rules.shared_inputs import clash_problems
 from lambdas.rules.submission import AnnouncedFile, InlineFile, Submission, content_problems
-from lambdas.rules.upload import chains_by_path
+from lambdas.rules.upload import array_problems, chains_by_path
 from lambdas.runs import Cause, Runs
+from lambdas.shared_reader import read_shared
 
 _TRIES = 8
 _AT_ONCE = 16
@@ -138,7 +140,9 @@ class Submitting:
         self._examine_place(job_id, job)
         settings, problems = _read_settings(submission.settings)
         problems += content_problems(job_id, submission, self.runs.site.limits)
-        if problems:
+        problems += array_problems(job_id, settings, self.runs.site.limits)
+        _, wrong = read_shared(self.runs.bucket, self.runs.site.limits, job_id, settings)
+        if problems := problems + wrong:
             raise _wrong(problems)
         return settings
 
@@ -216,7 +220,13 @@ class Submitting:
     def _run(self, job_id: str, cause: Cause, entries: list[Entry], settings: JobSettings) -> Job:
         named = {entry.path: entry for entry in entries}
         inputs = {**self._reused(job_id, settings), **named}
+        shared, problems = read_shared(self.runs.bucket, self.runs.site.limits, job_id, settings)
+        if problems := problems + clash_problems(job_id, inputs.keys(), shared):
+            raise _wrong(problems)
+        inputs |= {entry.path: entry for entry in shared}
         manifest = Manifest(tuple(inputs[path] for path in sorted(inputs)))
+        # The manifest says from now on what is shared: an item is charged by its size.
+        settings = replace(settings, inputs=())
         for _ in range(_TRIES):
             job = self.runs.table.job(self.runs.site.name, job_id)
             if job is not None and job.upload == cause.upload:

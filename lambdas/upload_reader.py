@@ -7,27 +7,26 @@ from dataclasses import dataclass, replace
 from job_protocol import identifiers, object_keys
 from job_protocol.job import Job
 from job_protocol.job_settings import JobSettings
-from job_protocol.manifest import Entry, Manifest
+from job_protocol.manifest import Manifest
 from job_protocol.object_keys import Problem
 from job_protocol.path_patterns import matcher
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
 from lambdas.rules.mark import Mark
 from lambdas.rules.script import MAX_SCRIPT_BYTES, script_problems
-from lambdas.rules.shared_inputs import clash_problems, entries_of, requests_of
+from lambdas.rules.shared_inputs import clash_problems
 from lambdas.rules.upload import (
     Chain,
     Limits,
     ObjectVersion,
+    array_problems,
     chains_by_path,
     manifest_entries,
     newest_input,
     ran_before,
     upload_problems,
 )
-
-_VERSIONS_PER_FILE = 5
-"""How many versions a prefix may hold per admissible file before it is not read on."""
+from lambdas.shared_reader import most_versions, read_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def read_upload(bucket: SiteBucket, site: Site, job_id: str, mark: Mark, job: Jo
         job: the job's item, if there is one.
     """
     limits = site.limits
-    most = _most_versions(limits)
+    most = most_versions(limits)
     versions = bucket.versions(job_id, most)
     if len(versions) > most:
         return Upload(Manifest(()), JobSettings(), (_too_many(job_id, most, limits),))
@@ -74,7 +73,8 @@ def read_upload(bucket: SiteBucket, site: Site, job_id: str, mark: Mark, job: Jo
         (v.modified for v in versions if (v.key, v.version) == (mark.key, mark.version)),
         mark.time,
     )
-    shared, shared_problems = _read_shared(bucket, site, job_id, settings)
+    problems += array_problems(job_id, settings, limits)
+    shared, shared_problems = read_shared(bucket, limits, job_id, settings)
     problems += shared_problems
     problems += upload_problems(job_id, inputs, mark_time, limits, shared)
     problems += clash_problems(job_id, inputs.keys(), shared)
@@ -82,37 +82,6 @@ def read_upload(bucket: SiteBucket, site: Site, job_id: str, mark: Mark, job: Jo
     # The manifest says from now on what is shared: an item is charged by its size.
     settings = replace(settings, inputs=())
     return Upload(Manifest(manifest_entries(inputs, shared)), settings, tuple(problems))
-
-
-def _read_shared(
-    bucket: SiteBucket, site: Site, job_id: str, settings: JobSettings
-) -> tuple[list[Entry], list[Problem]]:
-    """The versions of what comes from elsewhere in the bucket, as they are now."""
-    requests, problems = requests_of(job_id, settings.inputs)
-    most = _most_versions(site.limits)
-    entries: list[Entry] = []
-    objects = bucket.find_all(
-        (r.shared.source, r.shared.version) for r in requests if not r.is_folder
-    )
-    for request in requests:
-        if not request.is_folder:
-            version = objects[request.shared.source, request.shared.version]
-            found = [] if version is None else [version]
-        else:
-            found = bucket.versions_under(request.shared.source, most)
-            if len(found) > most:
-                remedy = "name what the job needs, or pack it into an archive"
-                many = f"more than {most} object versions lie below it"
-                problems.append(request.problem("from", many, remedy))
-                continue
-        brought, wrong = entries_of(request, found)
-        entries += brought
-        problems += wrong
-    return entries, problems
-
-
-def _most_versions(limits: Limits) -> int:
-    return limits.files * _VERSIONS_PER_FILE + 1000
 
 
 def _rerun_since(job_id: str, job: Job | None, versions: list[ObjectVersion]) -> int | None:

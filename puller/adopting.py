@@ -10,12 +10,15 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
+from job_protocol.allocation import Allocation
 from job_protocol.object_keys import SITE_CONTROL_DIR
 from puller.adoption import Holding, Plan, Refusal, Trace, Way, Word, begun, decide, objection
+from puller.array_state import tasks_of
 from puller.errors import HeldElsewhere, PullerError
 from puller.exit_file import read_records
 from puller.journal import Phase, Record
 from puller.lock import inheritable_lock
+from puller.schedulers.interface import ListedJob
 from puller.submitting import WRAPPER
 from puller.workplace import Workplace
 
@@ -107,7 +110,16 @@ class Adopting:
         asked = allocation.scheduler_id or word.scheduler_id
         if trace.owner is not None or trace.listed is not None or asked is None:
             return trace
-        return replace(trace, asked=asked, known=scheduler.detail(asked))
+        return replace(trace, asked=asked, known=self._known(allocation, asked))
+
+    def _known(self, allocation: Allocation, asked: str) -> ListedJob | None:
+        """What the scheduler knows of a submission; of an array, its first element's record."""
+        scheduler = self._place.scheduler
+        array = tasks_of(allocation, scheduler.task_numbers)
+        if array is None:
+            return scheduler.detail(asked)
+        first = scheduler.element_id(asked, array.tasks[0])
+        return scheduler.details(asked, [first]).get(first)
 
     def carry_out(self, holding: Holding, plan: Plan) -> Record:
         """Move the claim to this installation, and journal it for the next pass.

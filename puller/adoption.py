@@ -158,8 +158,8 @@ def decide(allocation: Allocation, trace: Trace | None, word: Word) -> Plan | Re
     if trace.owner is not None:
         return _found(trace.owner, f"its job's own records name {trace.owner}", word)
     if trace.listed is not None:
-        because = f"{trace.scheduler} lists it as {trace.listed.id} ({trace.listed.words})"
-        return _found(trace.listed.id, because, word, trace.listed.submitted_at)
+        because = f"{trace.scheduler} lists it as {trace.listed.submission} ({trace.listed.words})"
+        return _found(trace.listed.submission, because, word, trace.listed.submitted_at)
     if allocation.scheduler_id is not None:
         return _once_known(allocation.scheduler_id, trace, word)
     return _never_known(trace, word)

@@ -80,14 +80,40 @@ class JobDirectory:
 
     def owner(self) -> str | None:
         """The allocation that the directory belongs to; None without a readable mark."""
+        return self._marked("allocation")
+
+    def origin(self) -> str | None:
+        """The first of the allocations that one after the other went on in the directory."""
+        return self._marked("origin") or self.owner()
+
+    def is_left_by(self, origin: str, allocation_id: str) -> bool:
+        """Whether an earlier attempt than `allocation_id`, since `origin`, has left it."""
+        return self.origin() == origin and self.owner() != allocation_id
+
+    def _marked(self, name: str) -> str | None:
         try:
             mark = json.loads(self.tree.read(OWNER_MARK, _MARK_LIMIT))
         except (OSError, UnsafePath, ValueError, RecursionError):
             return None
-        owner = mark.get("allocation") if isinstance(mark, dict) else None
-        return owner if isinstance(owner, str) else None
+        value = mark.get(name) if isinstance(mark, dict) else None
+        return value if isinstance(value, str) else None
 
-    def prepare(self, allocation_id: str, now: datetime) -> Prepared:
+    def mark(self, allocation_id: str, origin: str | None) -> None:
+        """Say whose the directory is.
+
+        Args:
+            allocation_id: the allocation.
+            origin: see `origin`; None for the allocation itself.
+
+        Raises:
+            OSError, UnsafePath: it cannot be written.
+        """
+        mark = {"allocation": allocation_id, "job": self.job_id}
+        if origin is not None:
+            mark["origin"] = origin
+        self.tree.write(OWNER_MARK, json.dumps(mark).encode() + b"\n", mode=0o644)
+
+    def prepare(self, allocation_id: str, now: datetime, *, origin: str | None = None) -> Prepared:
         """Make the directory this allocation's own: resume it, or put what lies there aside.
 
         Nothing is ever deleted or overwritten: a directory of another run (or a stray file or link
@@ -96,12 +122,13 @@ class JobDirectory:
         Args:
             allocation_id: the allocation that is about to be staged.
             now: the time, for the name of what is put aside.
+            origin: see `mark`.
 
         Raises:
             StagingError: it cannot be made; the message says what stands in the way.
         """
         try:
-            return self._prepare(allocation_id, now)
+            return self._prepare(allocation_id, now, origin)
         except (UnsafePath, OSError) as error:
             raise StagingError(
                 f"job {self.job_id!r}: the job directory {self.path} cannot be made ready: "
@@ -109,15 +136,14 @@ class JobDirectory:
                 final=False,
             ) from error
 
-    def _prepare(self, allocation_id: str, now: datetime) -> Prepared:
+    def _prepare(self, allocation_id: str, now: datetime, origin: str | None) -> Prepared:
         self._jobs_dir.mkdir(parents=True, exist_ok=True)
         owner = self.owner()
         if owner == allocation_id:
             return Prepared(resumed=True)
         moved_to = self._put_aside(owner, now) if self._occupied() else None
         with self.tree.folder(create=True):
-            mark = {"allocation": allocation_id, "job": self.job_id}
-            self.tree.write(OWNER_MARK, json.dumps(mark).encode() + b"\n", mode=0o644)
+            self.mark(allocation_id, origin)
         return Prepared(resumed=False, moved_to=moved_to)
 
     def _occupied(self) -> bool:

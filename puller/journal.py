@@ -94,6 +94,11 @@ class Record:
         deferred: why the scheduler had no room.
         missing_since: since when neither the scheduler nor an exit file has known it.
         stop_asked_at: when the scheduler was last asked to cancel it.
+        elements: the packed states of an array's elements; None while they are as claimed.
+        elements_told: whether the table knows them.
+        elements_told_at: when it was last told.
+        missing: since when nobody has known some elements, by their indexes (`3,7-9`).
+        element_words: why elements ended, by their index; of the first ones only.
         logs: what was pushed of each growing log.
         logs_pushed_at: when the logs were last looked at.
         end: how it ended.
@@ -112,6 +117,11 @@ class Record:
     deferred: str | None = None
     missing_since: float | None = None
     stop_asked_at: float | None = None
+    elements: bytes | None = None
+    elements_told: bool = True
+    elements_told_at: float = 0.0
+    missing: dict[str, float] = field(default_factory=dict)
+    element_words: dict[str, str] = field(default_factory=dict)
     logs: dict[str, PushedLog] = field(default_factory=dict)
     logs_pushed_at: float = 0.0
     end: End | None = None
@@ -157,6 +167,14 @@ def to_document(record: Record) -> bytes:
         "logs_pushed_at": record.logs_pushed_at,
         "end": asdict(record.end) if record.end else None,
     }
+    if record.elements is not None:
+        document |= {
+            "elements": record.elements,
+            "elements_told": record.elements_told,
+            "elements_told_at": record.elements_told_at,
+            "missing": record.missing,
+            "element_words": record.element_words,
+        }
     return json.dumps(document, ensure_ascii=False, default=_encode_bytes).encode()
 
 
@@ -168,8 +186,9 @@ def from_document(text: bytes) -> Record:
     """
     document = json.loads(text)
     attributes = document.pop("allocation")
-    if isinstance(attributes.get("manifest"), dict):
-        attributes["manifest"] = bytes.fromhex(attributes["manifest"]["hex"])
+    for named, name in ((attributes, "manifest"), (attributes, "elements"), (document, "elements")):
+        if isinstance(named.get(name), dict):
+            named[name] = bytes.fromhex(named[name]["hex"])
     end = document.pop("end")
     return Record(
         **{

@@ -16,10 +16,13 @@ from typing import Any
 
 from job_protocol import object_keys
 from job_protocol.allocation import Allocation, ResultSummary
+from job_protocol.elements import ElementsError
 from job_protocol.manifest import MAX_UNPACKED, Manifest, ManifestError
 from job_protocol.states import ClientStatus, Desired
+from puller.array_state import tasks_of
 from puller.bucket import VersionGone
 from puller.cloud.written import Written
+from puller.continuing import go_on, missing_of
 from puller.errors import PullerError, StagingError
 from puller.finished import FinishedAllocations
 from puller.job_directory import JobDirectory, control_directory
@@ -29,6 +32,9 @@ from puller.staging import stage
 from puller.workplace import Workplace
 
 _LOG = logging.getLogger(__name__)
+
+ELEMENTS_INTERVAL = 15.0
+"""Seconds between two reports of a lingering puller on nothing but an array's elements."""
 
 
 class Lifecycle:
@@ -91,15 +97,27 @@ class Lifecycle:
         """
         allocation = record.allocation
         try:
+            tasks_of(allocation, self.place.scheduler.task_numbers)
             manifest = self.manifest_of(allocation)
-            directory = JobDirectory(self.place.settings.jobs_dir, allocation.job)
+            jobs_dir = self.place.settings.jobs_dir
+            directory = JobDirectory(jobs_dir, allocation.job)
+            origin = allocation.continues
+            if origin is not None and directory.is_left_by(origin, allocation.id):
+                own = control_directory(jobs_dir, allocation.id)
+                go_on(directory, origin, allocation.id, own)
+                _LOG.info("%s: goes on in %s", told(record), directory.path)
             prepared = directory.prepare(
-                allocation.id, datetime.fromtimestamp(self.place.clock(), UTC)
+                allocation.id,
+                datetime.fromtimestamp(self.place.clock(), UTC),
+                origin=origin,
             )
             if prepared.moved_to is not None:
                 _LOG.info("%s: put what lay there aside as %s", told(record), prepared.moved_to)
-            control = control_directory(self.place.settings.jobs_dir, allocation.id)
-            stage(manifest, directory, control, self.place.bucket, cache=self._cache)
+            control = control_directory(jobs_dir, allocation.id)
+            missing = manifest
+            if allocation.continues is not None:
+                missing = missing_of(manifest, control)
+            stage(missing, directory, control, self.place.bucket, cache=self._cache)
             if allocation.settings.artifacts:
                 from puller.artifacts import stage_artifacts  # few jobs name any
 
@@ -111,6 +129,9 @@ class Lifecycle:
                     self.place.artifact_sources(),
                     self.place.clock(),
                 )
+        except ElementsError as error:
+            problem = f"the elements of the array cannot be submitted: {error}"
+            return self.end_unsubmitted(record, ClientStatus.FAILED, problem)
         except (VersionGone, ManifestError) as error:
             return self.end_unsubmitted(
                 record, ClientStatus.FAILED, f"the manifest of inputs cannot be read: {error}"
@@ -153,7 +174,8 @@ class Lifecycle:
                 `tell_after` yet is not told, since each costs two status objects. None tells it
                 at once.
         """
-        if (status, reason) == (record.reported, record.reported_reason):
+        told_already = (status, reason) == (record.reported, record.reported_reason)
+        if told_already and not self._elements_due(record):
             return record
         if since is not None and self.place.clock() - since < self.tell_after:
             return record
@@ -171,20 +193,30 @@ class Lifecycle:
             found = self.place.queue.read(record.id)
             record = replace(record, obs=found.obs if found else record.obs)
         if written is Written.DONE:
-            record = replace(record, reported=status, reported_reason=reason)
+            record = replace(record, reported=status, reported_reason=reason, elements_told=True)
+            if record.elements is not None:
+                record = replace(record, elements_told_at=self.place.clock())
             return self.place.journal.write(record)
         return self.after(record, written)
+
+    def _elements_due(self, record: Record) -> bool:
+        """Whether the table is to be told of elements alone: each time costs two status objects."""
+        waited = self.place.clock() - record.elements_told_at
+        return not record.elements_told and (
+            self.tell_after == 0 or not 0 <= waited < ELEMENTS_INTERVAL
+        )
 
     def _facts(self, record: Record) -> dict[str, Any]:
         """What is known of the submission, for the table."""
         if record.scheduler_id is None:
             return {}
-        return {
+        facts = {
             "scheduler": self.place.scheduler.name,
             "scheduler_id": record.scheduler_id,
             "submitted_at": _whole(record.submitted_at),
             "started_at": _whole(record.started_at),
         }
+        return facts if record.elements is None else {**facts, "elements": record.elements}
 
     def show_problem(self, record: Record, problem: str) -> None:
         """Tell the user why a claimed allocation is not submitted, where the journal cannot help.

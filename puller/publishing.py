@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
+from job_protocol.elements import ElementState
 from job_protocol.manifest import Manifest, ManifestError
 from job_protocol.states import ClientStatus
+from puller.array_state import state_of
+from puller.array_wrapper import element_dir
 from puller.bucket import VersionGone
 from puller.confined_tree import ConfinedTree
+from puller.continuing import known_files
 from puller.errors import UnsafePath
 from puller.exit_file import StartRecord, read_records
 from puller.file_record import NO_STATE, FileState
@@ -26,6 +31,9 @@ _LOG = logging.getLogger(__name__)
 
 LOG_INTERVAL = 15.0
 """Seconds between two looks at a running job's logs: each push of one is a request that costs."""
+
+LIVE_ELEMENTS = 4
+"""Of how many elements of an array logs are pushed while they run; all of them at the end."""
 
 _WORTH_TELLING_BYTES = 64 * 1024 * 1024
 _WORTH_TELLING_FILES = 200
@@ -51,7 +59,14 @@ class Publishing:
         directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
         control = control_directory(self._place.settings.jobs_dir, record.id)
         logs = dict(record.logs)
-        for name in _growing_logs(read_records(control.path).start, directory):
+        names = [
+            name
+            for place in _record_places(record, control.path)
+            for name in _growing_logs(read_records(place).start, directory)
+        ]
+        if record.elements is not None:  # of ended elements nothing is kept: they may be thousands
+            logs = {name: pushed for name, pushed in logs.items() if name in names}
+        for name in names:
             pushed = push_log(
                 name,
                 logs.get(name),
@@ -102,7 +117,7 @@ class Publishing:
     ) -> StagedIndex:
         """What was staged. Every job has a script, so an empty list is a lost one."""
         with suppress(OSError, UnsafePath):
-            if (index := StagedIndex.load(control)).files:
+            if (index := known_files(control)).files:
                 return index
         _LOG.warning("%s: the list of its inputs is lost; going by the files' age", told(record))
         try:
@@ -123,6 +138,14 @@ class Publishing:
         if large and record.reported is not ClientStatus.PUBLISHING:
             return self._lifecycle.report(record, ClientStatus.PUBLISHING, None)
         return self._lifecycle.still_ours(record)
+
+
+def _record_places(record: Record, control: Path) -> list[Path]:
+    """Where the records of what runs lie: of an array, those of the first elements that run."""
+    if record.allocation.settings.array is None:
+        return [control]
+    running = state_of(record).elements.of(ElementState.RUNNING)
+    return [element_dir(control, index) for index in running[:LIVE_ELEMENTS]]
 
 
 def _growing_logs(start: StartRecord | None, directory: JobDirectory) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from job_protocol.allocation import LeftOut, ResultSummary
-from job_protocol.object_keys import PUSHED_PROTOCOL_NAMES, input_key, result_report_key
+from job_protocol.object_keys import input_key, is_log, result_report_key
 from puller.bucket import Bucket, FileRange, ObjectRefused, SourceShrank
 from puller.confined_tree import ConfinedTree
 from puller.errors import PullerError, UnsafePath
@@ -165,9 +165,7 @@ class _Pusher:
             metadata = result_metadata(target.site, job_id, file.path, 0o755)
             target.bucket.put(input_key(job_id, file.path), b"", metadata)
             return NO_STATE
-        if file.path == file.source and (
-            file.path in self._logs or file.path in PUSHED_PROTOCOL_NAMES
-        ):
+        if file.path == file.source and (file.path in self._logs or is_log(file.path)):
             return self._push_log(file)
         descriptor = target.directory.tree.open_file(file.source)
         try:

@@ -9,9 +9,9 @@ from job_protocol.identifiers import result_mark
 from job_protocol.job_settings import JobSettings
 from job_protocol.object_keys import (
     MAX_KEY_BYTES,
-    PUSHED_PROTOCOL_NAMES,
     input_key,
     input_path_problems,
+    is_log,
     may_be_pushed,
 )
 from job_protocol.path_patterns import matcher
@@ -40,7 +40,7 @@ def name_problem(job_id: str, path: str) -> str | None:
         return f"its key would be longer than {MAX_KEY_BYTES} bytes"
     if not may_be_pushed(path):
         return "the protocol reserves this name"
-    if path in PUSHED_PROTOCOL_NAMES:
+    if is_log(path):
         return None
     problems = input_path_problems(job_id, [path])
     return problems[0].problem if problems else None
@@ -51,7 +51,7 @@ def selection(settings: JobSettings) -> Callable[[str], str | None]:
     excluded, wanted = matcher(settings.exclude), matcher(settings.results)
 
     def why_not(path: str) -> str | None:
-        if path in PUSHED_PROTOCOL_NAMES:
+        if is_log(path):
             return None
         if excluded(path):
             return EXCLUDED

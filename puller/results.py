@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from job_protocol.allocation import LeftOut
 from job_protocol.job_settings import JobSettings
-from job_protocol.object_keys import OWNER_MARK, PUSHED_PROTOCOL_NAMES
+from job_protocol.object_keys import OWNER_MARK, is_log
 from puller.confined_tree import ConfinedTree
 from puller.errors import UnsafePath
 from puller.file_record import FileState
@@ -202,7 +202,7 @@ class _Walk:
             return
         state = FileState.of(status)
         before = self._staged.files.get(path) if path == source else None
-        may_be_empty_log = path in PUSHED_PROTOCOL_NAMES and state.size == 0
+        may_be_empty_log = is_log(path) and state.size == 0
         # The mode of a shared input may be another job's doing: it is linked there too.
         linked = status.st_nlink > 1
         if _as_staged(state, before, linked) or may_be_empty_log:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from job_protocol import object_keys
 from job_protocol.states import ClientStatus
+from puller.array_state import tasks_of
 from puller.cloud.written import Written
 from puller.errors import (
     SchedulerError,
@@ -22,6 +23,7 @@ from puller.job_directory import JobDirectory, control_directory
 from puller.journal import Phase, Record, told
 from puller.lifecycle import Lifecycle
 from puller.lock import inheritable_lock
+from puller.schedulers.array_tasks import ArrayTasks
 from puller.schedulers.interface import Submission
 from puller.workplace import Workplace
 from puller.wrapper import render_wrapper, split_script
@@ -134,7 +136,7 @@ class Submitting:
         if records.owner is not None:
             return records.owner
         identity = self._place.scheduler.identity_of(control.path / WRAPPER)
-        return next((job.id for job in listed.values() if job.identity == identity), None)
+        return next((job.submission for job in listed.values() if job.identity == identity), None)
 
     def submitted(self, record: Record, scheduler_id: str) -> Record | None:
         """Remember and report the scheduler's id."""
@@ -182,7 +184,11 @@ class Submitting:
             environment=self._place.login_environment(),
             site_arguments=self._place.settings.submit_args,
             keep_open=(descriptor,),
+            array=self._array(record),
         )
+
+    def _array(self, record: Record) -> ArrayTasks | None:
+        return tasks_of(record.allocation, self._place.scheduler.task_numbers)
 
     def _write_wrapper(self, record: Record, directory: JobDirectory, script: str) -> None:
         control = control_directory(self._place.settings.jobs_dir, record.id)
@@ -202,6 +208,7 @@ class Submitting:
             redirect_stderr=not declared.stderr,
             enter_job_dir=not declared.directory,
             umask=self._place.settings.job_umask,
+            array=self._array(record),
         )
         control.write(WRAPPER, text.encode(errors="surrogateescape"), mode=0o700)
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from job_protocol.states import ClientStatus
 from puller.errors import SchedulerUnavailable
-from puller.exit_file import read_records
+from puller.exit_file import Records, read_records
 from puller.job_directory import control_directory
 from puller.journal import End, Record, told
 from puller.lifecycle import Lifecycle
-from puller.observation import AskDetail, Evidence, Live, NotAsked, Over, Wait, judge
+from puller.observation import AskDetail, Evidence, Live, NotAsked, Over, Verdict, Wait, judge
 from puller.schedulers.interface import EndReason, ListedJob
 from puller.submitting import SCHEDULER_OUTPUT, WRAPPER
+from puller.watching_arrays import ArrayWatching
 from puller.workplace import Listing, Workplace
 
 _LOG = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Watching:
         """Watch what was submitted."""
         self._lifecycle = lifecycle
         self._place: Workplace = lifecycle.place
+        self._arrays = ArrayWatching(self._place)
 
     def observe(self, record: Record, listing: Listing) -> Record | None:
         """Look at a submitted allocation; one that has ended comes back as such."""
@@ -41,27 +43,11 @@ class Watching:
         if on_disk.owner not in (None, record.scheduler_id):
             record = self._follow_the_owner(record, on_disk.owner)
         try:
-            scheduler_id = record.scheduler_id or ""
-            evidence = Evidence(
-                scheduler_id=scheduler_id,
-                identity=self._place.scheduler.identity_of(control / WRAPPER),
-                now=self._place.clock(),
-                listed=listing.jobs().get(scheduler_id),
-                exit=on_disk.exit,
-                start=on_disk.start,
-                detail=NotAsked.ASK,
-                claimed_at=record.allocation.claimed_at,
-                submitted_at=record.submitted_at,
-                missing_since=record.missing_since,
-                stop_asked=record.stop_asked_at is not None,
-                lost_after=self._place.settings.lost_after,
-            )
-            verdict = judge(evidence)
-            if isinstance(verdict, AskDetail):
-                detail: ListedJob | None = self._place.scheduler.detail(scheduler_id)
-                verdict = judge(replace(evidence, detail=detail))
-            if isinstance(verdict, Over):
-                self._clear_away(evidence.listed)
+            verdict: Verdict
+            if record.allocation.settings.array is not None:
+                record, verdict = self._arrays.look(record, control, listing)
+            else:
+                verdict = self._verdict(record, control, listing, on_disk)
         except SchedulerUnavailable as error:
             _LOG.warning("%s: %s", told(record), error)
             return record
@@ -71,6 +57,37 @@ class Watching:
             output = scheduler_output(control / SCHEDULER_OUTPUT)
             return self._lifecycle.ended(record, with_output(verdict.end, output))
         return self._follow(record, verdict)
+
+    def _verdict(
+        self, record: Record, control: Path, listing: Listing, on_disk: Records
+    ) -> Verdict:
+        """What the evidence says of a single job.
+
+        Raises:
+            SchedulerUnavailable: the scheduler did not answer.
+        """
+        scheduler_id = record.scheduler_id or ""
+        evidence = Evidence(
+            scheduler_id=scheduler_id,
+            identity=self._place.scheduler.identity_of(control / WRAPPER),
+            now=self._place.clock(),
+            listed=listing.jobs().get(scheduler_id),
+            exit=on_disk.exit,
+            start=on_disk.start,
+            detail=NotAsked.ASK,
+            claimed_at=record.allocation.claimed_at,
+            submitted_at=record.submitted_at,
+            missing_since=record.missing_since,
+            stop_asked=record.stop_asked_at is not None,
+            lost_after=self._place.settings.lost_after,
+        )
+        verdict = judge(evidence)
+        if isinstance(verdict, AskDetail):
+            detail: ListedJob | None = self._place.scheduler.detail(scheduler_id)
+            verdict = judge(replace(evidence, detail=detail))
+        if isinstance(verdict, Over):
+            self._clear_away(evidence.listed)
+        return verdict
 
     def _clear_away(self, listed: ListedJob | None) -> None:
         """Delete a job that could not start but is kept (as Eqw): it might yet be released."""

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from job_protocol.object_keys import SCRIPT, STDERR, STDOUT
+from puller.array_wrapper import SETTLE, array_id, prelude
 from puller.exit_file import EXIT_NAME, START_NAME
+from puller.schedulers.array_tasks import ArrayTasks
 
 _BLANKS = " \t\v\f\r"
 """What C's `isspace` takes for blank inside a line. Python's own notion includes U+3000, which
@@ -98,6 +100,7 @@ def render_wrapper(
     redirect_stderr: bool = True,
     enter_job_dir: bool = True,
     umask: str = "022",
+    array: ArrayTasks | None = None,
 ) -> str:
     """The wrapper's text. Write it with `surrogateescape`, mode 0700.
 
@@ -111,28 +114,60 @@ def render_wrapper(
         redirect_stderr: the same for stderr and `aws-job-stderr.txt`.
         enter_job_dir: False where the script's own directives say where it runs.
         umask: the script's, in octal; that of the puller is its own affair.
+        array: the elements that the submission runs, if it is an array.
     """
     id_variable, restart_variable = ENVIRONMENT_FACTS[scheduler]
+    top = "$_jf_dir" if array is None else "${_jf_dir%/*/*}"
+    stdout = _Log(job_dir / STDOUT, of_element=array is not None) if redirect_stdout else None
+    stderr = _Log(job_dir / STDERR, of_element=array is not None) if redirect_stderr else None
     redirections = [
-        f">>{_quote(job_dir / STDOUT)}" if redirect_stdout else "",
-        f"2>>{_quote(job_dir / STDERR)}" if redirect_stderr else "",
+        f">>{stdout.as_word}" if stdout is not None else "",
+        f"2>>{stderr.as_word}" if stderr is not None else "",
     ]
     values = {
         "control": _quote(control_dir),
-        "id": f'"${{{id_variable}:-}}"',
+        "id": f'"${{{id_variable}:-}}"' if array is None else array_id(scheduler),
+        "array": "" if array is None else prelude(scheduler, array),
+        "top": top,
+        "mine": "$_jf_id" if array is None else "$_jf_id.$_jf_index",
+        "settle": "" if array is None else SETTLE,
         "restart": f'"${{{restart_variable}:-0}}"' if restart_variable else "0",
         "enter": f"builtin cd -- {_quote(job_dir)}" if enter_job_dir else ":",
         "redirect": " ".join(["exec", *filter(None, redirections)]) if any(redirections) else ":",
         "run": shlex.join([*script.interpreter, str(job_dir / SCRIPT)]),
-        "environment": _ENVIRONMENT if scheduler in _ENVIRONMENT_IN_A_FILE else "exec",
-        "stdout": _target(1, job_dir / STDOUT if redirect_stdout else None),
-        "stderr": _target(2, job_dir / STDERR if redirect_stderr else None),
+        "environment": _ENVIRONMENT.replace("@top@", top)
+        if scheduler in _ENVIRONMENT_IN_A_FILE
+        else "exec",
+        "stdout": _target(1, stdout),
+        "stderr": _target(2, stderr),
         "umask": shlex.quote(umask),
         "start": START_NAME,
         "exit": EXIT_NAME,
     }
     body = re.sub("@([a-z]+)@", lambda found: values[found[1]], _BODY)
     return "\n".join(["#!/bin/bash", *script.head, body])
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """A file that the wrapper redirects an output to; an element's has its index in its name."""
+
+    path: Path
+    of_element: bool
+
+    @property
+    def as_word(self) -> str:
+        """As a word of bash."""
+        if self.of_element:
+            return f"{_quote(self.path.with_suffix(''))}.$_jf_index.txt"
+        return _quote(self.path)
+
+    @property
+    def within_quotes(self) -> str:
+        """As a part of a double-quoted word."""
+        if self.of_element:
+            return f'"{_quote(self.path.with_suffix(""))}".$_jf_index.txt'
+        return f'"{_quote(self.path)}"'
 
 
 def _interpreter(first_line: str) -> tuple[str, ...]:
@@ -150,10 +185,10 @@ def _quote(path: Path) -> str:
     return shlex.quote(str(path))
 
 
-def _target(descriptor: int, redirected: Path | None) -> str:
+def _target(descriptor: int, redirected: _Log | None) -> str:
     """Where an output goes, as part of a double-quoted word."""
     if redirected is not None:
-        return f'"{_quote(redirected)}"'
+        return redirected.within_quotes
     return f"$(command -p readlink /proc/$$/fd/{descriptor})"
 
 
@@ -163,7 +198,7 @@ def _target(descriptor: int, redirected: Path | None) -> str:
 _BODY = r"""
 # ---- jobferry: runs aws-job-run.sh and records what came of it ----
 _jf_dir=@control@
-_jf_id=@id@
+_jf_id=@id@@array@
 _jf_restart=@restart@
 _jf_host=$(command -p uname -n)
 _jf_signals='TERM INT HUP QUIT USR1 USR2 ALRM XCPU XFSZ VTALRM'
@@ -184,13 +219,13 @@ _jf_record() {  # name, line...: a whole file or none
 
 # Only the submission whose id stands in `once` runs. A link appears with its content, so that a
 # crash cannot leave an empty one; file systems without links get the next best.
-_jf_once=$_jf_dir/once
-printf '%s\n' "$_jf_id" >"$_jf_once.$_jf_id" || _jf_leave 71 "cannot write into $_jf_dir"
-command -p ln -- "$_jf_once.$_jf_id" "$_jf_once" 2>/dev/null || [ -e "$_jf_once" ] ||
+_jf_once=@top@/once
+printf '%s\n' "$_jf_id" >"$_jf_once.@mine@" || _jf_leave 71 "cannot write into $_jf_dir"
+command -p ln -- "$_jf_once.@mine@" "$_jf_once" 2>/dev/null || [ -e "$_jf_once" ] ||
   (set -C && printf '%s\n' "$_jf_id" >"$_jf_once") 2>/dev/null
-command -p rm -f -- "$_jf_once.$_jf_id"
+command -p rm -f -- "$_jf_once.@mine@"
 _jf_owner=
-IFS= read -r _jf_owner <"$_jf_once"
+IFS= read -r _jf_owner <"$_jf_once"@settle@
 [ -n "$_jf_owner" ] || _jf_leave 71 "cannot read $_jf_once"
 [ "$_jf_owner" = "$_jf_id" ] ||
   _jf_leave 0 "job $_jf_owner already runs this allocation; this one, $_jf_id, leaves"
@@ -239,6 +274,6 @@ exit "$_jf_code"
 _ENVIRONMENT = rf"""_jf_variables=()
     while IFS= read -r -d '' _jf_pair; do
       _jf_variables+=("$_jf_pair")
-    done <"$_jf_dir/{ENVIRONMENT_NAME}" || exit 126
+    done <"@top@/{ENVIRONMENT_NAME}" || exit 126
     exec /usr/bin/env -- "${{_jf_variables[@]}}" """
 """Runs the script in what the scheduler gave, with the user's login environment laid over it."""

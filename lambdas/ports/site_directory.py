@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdas.errors import UnknownBucket
-from lambdas.rules.upload import Limits
+from lambdas.rules.upload import DEFAULT_ARRAY_LIMIT, Limits
 
 _CACHE_SECONDS = 300
 
@@ -75,7 +75,11 @@ def _site(record: dict[str, Any]) -> Site:
     return Site(
         name=record["site"],
         bucket=record["bucket"],
-        limits=Limits(files=record["max_upload_files"], size=record["max_upload_bytes"]),
+        limits=Limits(
+            files=record["max_upload_files"],
+            size=record["max_upload_bytes"],
+            array=record.get("max_array_size", DEFAULT_ARRAY_LIMIT),
+        ),
         keep_days=record["keep_days"],
         silent_after_minutes=record["silent_after_minutes"],
     )

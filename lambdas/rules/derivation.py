@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 
 from job_protocol import identifiers
 from job_protocol.allocation import Allocation
+from job_protocol.elements import ElementsError, ElementState
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus, Desired, JobStatus, job_status_of, outcome_of
+from lambdas.rules.again import again
 
 _DAY = 24 * 3600
+_RUNS = ElementState.RUNNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +81,13 @@ def next_attempt(allocation: Allocation, now: int) -> Allocation | None:
         or allocation.attempt >= retries.attempts
     ):
         return None
-    return Allocation(
-        site=allocation.site,
-        job=allocation.job,
-        id=identifiers.next_allocation(allocation.id),
+    return again(
+        allocation,
+        id_=identifiers.next_allocation(allocation.id),
         run=allocation.run,
         attempt=allocation.attempt + 1,
-        created=now,
+        now=now,
         not_before=now + retries.delay,
-        settings=allocation.settings,
-        manifest=allocation.manifest,
-        manifest_of=allocation.manifest_of,
-        keep_days=allocation.keep_days,
     )
 
 
@@ -104,7 +102,7 @@ def message_of(allocation: Allocation) -> str | None:
         case ClientStatus.QUEUED:
             return f"{where} waits{words}"
         case ClientStatus.RUNNING:
-            return f"{where} runs{words}"
+            return f"{where} runs{words}{_progress(allocation)}"
         case ClientStatus.PUBLISHING:
             return f"{where} has ended; its results are being pushed"
         case ClientStatus.COMPLETE:
@@ -117,6 +115,18 @@ def message_of(allocation: Allocation) -> str | None:
             return f"failed{words}"
         case ClientStatus.FAILED:
             return f"failed with exit code {allocation.exit_code}{words}"
+
+
+def _progress(allocation: Allocation) -> str:
+    """How far an array is: it is a part of the message, so that each step of it is published."""
+    try:
+        elements = allocation.known_elements
+    except ElementsError:
+        return ""
+    if elements is None:
+        return ""
+    ended, count = len(elements.all) - len(elements.open), len(elements.all)
+    return f"; of {count} elements {ended} have ended, {len(elements.of(_RUNS))} run"
 
 
 def _kept_message(job: Job, allocation: Allocation) -> str | None:

@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from job_protocol.job import Job
 from job_protocol.object_keys import Problem
-from job_protocol.states import JOBFERRY_WORDS, JobStatus, Role, Word
+from job_protocol.states import JOBFERRY_WORDS, JobStatus, Outcome, Role, Word
 
 MAX_WORD_BYTES = 64
 """Bytes that an `aws-job-stat.txt` may have: a word, and white space that an editor leaves."""
@@ -51,6 +51,8 @@ class Action(Enum):
     """Nothing to stop yet: leave a mark that a late `FILE_UPLOAD` event finds."""
     EXAMINE = auto()
     """Validate the upload, then run or reject it."""
+    RETRY = auto()
+    """Run the job again with the inputs that were recorded for its last run."""
     REJECT = auto()
 
 
@@ -62,6 +64,11 @@ class Decision:
     note: str | None = None
     problem: Problem | None = None
 
+
+NOTHING_RECORDED = (
+    "JOB_RETRY changed nothing: no inputs are recorded for what came last. "
+    "Upload them, then FILE_UPLOAD."
+)
 
 _ENDINGS = ("\n", "", "\r\n")
 _WORD_OF_ETAG = {
@@ -117,10 +124,30 @@ def decide(word: Word | None, mark: Mark, job: Job | None) -> Decision:
     if job is not None and job.active:
         return Decision(
             Action.REASSERT,
-            f"FILE_UPLOAD changed nothing: run {job.run} of this job is still active. "
-            "Wait for its end, or write JOB_STOP first, then FILE_UPLOAD again.",
+            f"{word} changed nothing: run {job.run} of this job is still active. "
+            f"Wait for its end, or write JOB_STOP first, then {word} again.",
         )
-    return Decision(Action.EXAMINE)
+    return Decision(Action.EXAMINE) if word is Word.FILE_UPLOAD else _retry(mark, job)
+
+
+def _retry(mark: Mark, job: Job | None) -> Decision:
+    if job is None or job.role is not Role.LEAF or not job.run:
+        return Decision(
+            Action.REJECT,
+            problem=Problem(
+                mark.key,
+                "JOB_RETRY: no job has run under this prefix",
+                "check the prefix; a job begins with FILE_UPLOAD",
+            ),
+        )
+    if job.outcome is Outcome.COMPLETE:
+        return Decision(
+            Action.REASSERT,
+            "JOB_RETRY changed nothing: the job is complete. FILE_UPLOAD runs all of it again.",
+        )
+    if job.outcome is Outcome.REJECTED or job.current is None:
+        return Decision(Action.REASSERT, NOTHING_RECORDED)
+    return Decision(Action.RETRY)
 
 
 def _stop(mark: Mark, job: Job | None) -> Decision:
@@ -145,7 +172,7 @@ def _stop(mark: Mark, job: Job | None) -> Decision:
 def _unknown_word(mark: Mark, job: Job | None) -> Decision:
     problem = Problem(
         mark.key,
-        "the object contains neither FILE_UPLOAD nor JOB_STOP",
+        "the object contains neither FILE_UPLOAD nor JOB_STOP nor JOB_RETRY",
         "write exactly one of these words into it, as plain text",
     )
     if job is not None and job.active:

@@ -16,6 +16,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from job_protocol.artifact_plan import read_artifact
 from job_protocol.artifact_source import ArtifactProblem
+from job_protocol.elements import MAX_ARRAY
 from job_protocol.items import from_attributes, to_attributes
 from job_protocol.job_settings import DEFAULT_DESTINATION, DEFAULT_RETRY_DELAY, JobSettings
 from job_protocol.object_keys import Problem
@@ -171,6 +172,14 @@ class SettingsForm(_Form):
         None, description='Wall time: seconds, "HH:MM:SS", "D-HH:MM:SS" or such as "1h30m".'
     )
     resources: ResourcesForm | None = None
+    count: Annotated[int, Field(ge=1, le=MAX_ARRAY)] | None = Field(
+        None,
+        description="Runs the script as an array of so many elements; each finds its own number, "
+        "from 0, in JOBFERRY_ARRAY_INDEX.",
+    )
+    max_running: Count | None = Field(
+        None, description="How many elements of an array may run at once; not for TCS."
+    )
     account: SchedulerWord | None = Field(
         None, description="Account, group or project that the scheduler charges."
     )
@@ -225,6 +234,10 @@ def parse_settings(key: str, body: bytes) -> tuple[JobSettings, list[Problem]]:
     if form.queue and form.partition and form.queue != form.partition:
         return JobSettings(), [
             Problem(key, "queue and partition name different queues", "state one of them")
+        ]
+    if form.max_running is not None and form.count is None:
+        return JobSettings(), [
+            Problem(key, "max_running is stated without count", "state how many elements there are")
         ]
     stated = form.model_dump(exclude_none=True)
     if (partition := stated.pop("partition", None)) is not None:

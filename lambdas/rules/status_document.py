@@ -7,12 +7,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from job_protocol.allocation import Allocation
+from job_protocol.elements import ElementsError, ElementState
 from job_protocol.items import to_attributes
 from job_protocol.job import Job
 from job_protocol.object_keys import result_report_key
 from job_protocol.states import JobStatus, Outcome
 
 FORMAT = 1
+
+LISTED_ELEMENTS = 100
+"""How many elements that did not complete the document names."""
+
+_COUNTED = {
+    "running": ElementState.RUNNING,
+    "complete": ElementState.COMPLETE,
+    "failed": ElementState.FAILED,
+    "stopped": ElementState.STOPPED,
+    "lost": ElementState.LOST,
+}
 
 
 def iso(seconds: int | None) -> str | None:
@@ -78,6 +90,7 @@ def _allocation_details(allocation: Allocation) -> dict[str, Any]:
             "scheduler": allocation.scheduler,
             "scheduler_id": allocation.scheduler_id,
             "exit_code": allocation.exit_code,
+            "array": _array_details(allocation),
             "reason": allocation.reason,
             "created": iso(allocation.created),
             "claimed": iso(allocation.claimed_at),
@@ -97,6 +110,39 @@ def _allocation_details(allocation: Allocation) -> dict[str, Any]:
                     else None,
                 }
             ),
+        }
+    )
+
+
+def _array_details(allocation: Allocation) -> dict[str, Any] | None:
+    """How many elements are in each state, and the first ones that did not complete."""
+    try:
+        elements = allocation.known_elements
+    except ElementsError as error:
+        return {"count": allocation.settings.array, "problem": str(error)}
+    if elements is None:
+        return None
+    waiting = "not_run" if allocation.client_status.terminal else "queued"
+    names = {waiting: ElementState.QUEUED, **_COUNTED}
+    counts = {name: len(elements.of(state)) for name, state in names.items()}
+    counts["complete"] += len(elements.of(ElementState.KEPT))
+    bad = elements.of(ElementState.FAILED, ElementState.STOPPED, ElementState.LOST)
+    return _without_none(
+        {
+            "count": len(elements.all),
+            **{name: number for name, number in counts.items() if number},
+            "complete_before": len(elements.of(ElementState.KEPT)) or None,
+            "failed_first": [
+                _without_none(
+                    {
+                        "index": index,
+                        "state": elements.all[index].state.name.lower(),
+                        "exit_code": elements.all[index].exit_code,
+                    }
+                )
+                for index in bad[:LISTED_ELEMENTS]
+            ]
+            or None,
         }
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from job_protocol import object_keys
+from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import Entry
 from job_protocol.object_keys import Problem
 from lambdas.rules.script import size_problem
@@ -13,7 +14,8 @@ from lambdas.rules.script import size_problem
 MAX_REASONS_BYTES = 200_000
 """Bytes of reasons that are kept: half of what an item of the job table may have."""
 
-_NEVER_INPUTS = object_keys.STATUS_NAMES | object_keys.PUSHED_PROTOCOL_NAMES
+DEFAULT_ARRAY_LIMIT = 10_000
+"""Elements of an array at a site that was deployed before there was a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,12 @@ class Limits:
     Attributes:
         files: most files and empty folders.
         size: most bytes together.
+        array: most elements of an array.
     """
 
     files: int
     size: int
+    array: int = DEFAULT_ARRAY_LIMIT
 
 
 def chains_by_path(job_id: str, versions: Iterable[ObjectVersion]) -> dict[str, Chain]:
@@ -63,7 +67,7 @@ def chains_by_path(job_id: str, versions: Iterable[ObjectVersion]) -> dict[str, 
     chains: dict[str, list[ObjectVersion]] = {}
     for version in versions:
         path = object_keys.relative_path(job_id, version.key)
-        if path and path not in _NEVER_INPUTS:
+        if path and path not in object_keys.STATUS_NAMES and not object_keys.is_log(path):
             chains.setdefault(path, []).append(version)
     return {path: tuple(chain) for path, chain in chains.items()}
 
@@ -145,6 +149,26 @@ def upload_problems(
             )
         )
     return found
+
+
+def array_problems(job_id: str, settings: JobSettings, limits: Limits) -> list[Problem]:
+    """What is wrong with the size of an array.
+
+    Args:
+        job_id: the job.
+        settings: what the user stated.
+        limits: the site's limits.
+    """
+    if settings.count is None or settings.count <= limits.array:
+        return []
+    return [
+        Problem(
+            object_keys.input_key(job_id, object_keys.SETTINGS),
+            f"count: the array has {settings.count} elements; this site takes at most "
+            f"{limits.array}",
+            "let each element do more, or ask the site's administrator for a higher limit",
+        )
+    ]
 
 
 def listable(job_id: str, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

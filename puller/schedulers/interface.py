@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from job_protocol.job_settings import JobSettings
+from puller.schedulers.array_tasks import ArrayTasks, TaskNumbers
 
 
 class SchedulerState(StrEnum):
@@ -51,6 +52,7 @@ class ListedJob:
             it runs or where the answer does not tell.
         user: the owner as the scheduler shows it, where it does.
         submitted_at: seconds since the epoch, where the answer shows it.
+        array: the id of the array that it is an element of, if it is one.
     """
 
     id: str
@@ -61,6 +63,12 @@ class ListedJob:
     exit_code: int | None = None
     user: str | None = None
     submitted_at: int | None = None
+    array: str | None = None
+
+    @property
+    def submission(self) -> str:
+        """The id that the submission was given: an element's is that of its array."""
+        return self.array or self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,7 @@ class Submission:
         site_arguments: the site's `submit_args`, before the job's own.
         keep_open: file descriptors that the submitting process inherits; a lock held on one of
             them tells a later pass that an orphaned submission has not ended yet.
+        array: the elements to run, if it is an array.
     """
 
     name: str
@@ -87,6 +96,7 @@ class Submission:
     environment: Mapping[str, str]
     site_arguments: tuple[str, ...] = ()
     keep_open: tuple[int, ...] = field(default=())
+    array: ArrayTasks | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +152,7 @@ class Scheduler(Protocol):
         """
 
     def list_mine(self) -> dict[str, ListedJob]:
-        """All of this user's jobs that the scheduler shows, by id.
+        """All of this user's jobs that the scheduler shows, by id; each element of an array.
 
         An id that is absent from an answer is no evidence that the job has ended.
         """
@@ -151,4 +161,22 @@ class Scheduler(Protocol):
         """All that the scheduler and its accounting know of one job, or None if nothing."""
 
     def cancel(self, scheduler_id: str) -> None:
-        """Ask for the end of a job. One that is unknown or has ended is no error."""
+        """Ask for the end of a job, an array or an element.
+
+        One that is unknown or has ended is no error.
+        """
+
+    # ---- arrays ----
+
+    @property
+    def task_numbers(self) -> TaskNumbers:
+        """How it numbers the tasks of an array."""
+
+    def element_id(self, array_id: str, task: int) -> str:
+        """The id under which the listing shows a task of an array; never the array's own."""
+
+    def details(self, array_id: str, wanted: Collection[str]) -> dict[str, ListedJob]:
+        """What the scheduler and its accounting know of an array's elements, by their ids.
+
+        However many are wanted, it takes a call or two. What is not in the answer is not known.
+        """

@@ -13,10 +13,13 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from job_protocol.elements import ranges
 from puller.errors import SchedulerUnavailable, SubmissionUnknown
+from puller.schedulers.array_tasks import TaskNumbers
 from puller.schedulers.interface import (
     DeclaredPlaces,
     EndReason,
@@ -24,55 +27,17 @@ from puller.schedulers.interface import (
     SchedulerState,
     Submission,
 )
-from puller.schedulers.local_processes import LocalProcess, own_processes
+from puller.schedulers.local_arrays import (
+    DRIVER,
+    DRIVER_NAME,
+    END_NAME,
+    at_once,
+    end_records,
+    waiting_tasks,
+)
+from puller.schedulers.local_processes import TASKS_ARGUMENT, LocalProcess, own_processes
+from puller.schedulers.local_supervisor import KILL_GRACE, SUPERVISOR, SUPERVISOR_NAME
 from puller.schedulers.runner import DEFAULT_TIMEOUT, Run, run_command
-
-END_NAME = "local-end"
-"""The supervisor's record, in the control directory."""
-
-KILL_GRACE = 5
-"""Seconds between TERM and KILL, as Nomad's `kill_timeout`."""
-
-SUPERVISOR_NAME = "jobferry-local"
-
-_SUPERVISOR = r"""
-_jf_wrapper=$1 _jf_record=$2 _jf_output=$3 _jf_limit=$4 _jf_grace=$5 _jf_descriptors=$6
-shift 6
-_jf_why=exited _jf_job=
-_jf_cancel() { _jf_why=cancelled; [ -z "$_jf_job" ] || kill -TERM "$_jf_job" 2>/dev/null; }
-trap _jf_cancel TERM
-trap : INT HUP QUIT
-
-IFS= read -r _jf_stat </proc/$$/stat
-_jf_stat=(${_jf_stat##*) })
-IFS= read -r _jf_boot </proc/sys/kernel/random/boot_id
-_jf_id=$$.${_jf_stat[19]}.${_jf_boot:0:8}
-
-exec 3>&1 </dev/null >>"$_jf_output" 2>&1 || exit 71
-printf '%s\n' "$_jf_id" >&3
-exec 3>&-
-for _jf_fd in $_jf_descriptors; do exec {_jf_fd}>&-; done
-
-_jf_begun=$SECONDS
-( trap : INT QUIT
-  exec timeout --kill-after="$_jf_grace" "$_jf_limit" \
-    env "$@" JOBFERRY_LOCAL_ID="$_jf_id" /bin/bash -- "$_jf_wrapper" ) &
-_jf_job=$!
-[ "$_jf_why" = exited ] || kill -TERM "$_jf_job"
-_jf_code=
-while kill -0 "$_jf_job" 2>/dev/null; do wait "$_jf_job"; _jf_code=$?; done
-kill -KILL -- "-$_jf_job" 2>/dev/null
-
-case $_jf_why/$_jf_code in
-  exited/124 | exited/137)
-    if [ "$_jf_limit" -gt 0 ] && [ $((SECONDS - _jf_begun)) -ge "$_jf_limit" ]; then
-      _jf_why=timeout
-    fi ;;
-esac
-printf '%s\n' "id=$_jf_id" "why=$_jf_why" "code=$_jf_code" end >"$_jf_record.tmp" &&
-  command -p mv -f -- "$_jf_record.tmp" "$_jf_record"
-"""
-"""Runs `timeout`, which makes a process group of its own, so that its KILL spares this shell."""
 
 _BASH_VARIABLES = ("BASH_ENV", "BASHOPTS", "SHELLOPTS")
 """Variables of the user's that are meant for the job's shells and would disturb the supervisor."""
@@ -85,6 +50,8 @@ _ENDS = {"timeout": EndReason.TIMEOUT, "cancelled": EndReason.CANCELLED, "exited
 class Local:
     """Jobs as processes of this machine. There is no queue: a job starts at once.
 
+    Of an array, as many elements run at once as `max_running` says, else as there are CPUs.
+
     Args:
         control_root: where the allocations' control directories are.
         timeout: seconds that starting a job may take.
@@ -94,6 +61,7 @@ class Local:
 
     name = "local"
     directive_prefixes: tuple[str, ...] = ()
+    task_numbers = TaskNumbers(first=0, any_list=True)
 
     def __init__(
         self,
@@ -137,16 +105,7 @@ class Local:
             f"{name}={environment.pop(name)}" for name in _BASH_VARIABLES if name in environment
         ]
         done = self._run(
-            [
-                *("setsid", "/bin/bash", "-c", _SUPERVISOR, SUPERVISOR_NAME),
-                str(submission.wrapper),
-                str(submission.wrapper.parent / END_NAME),
-                str(submission.scheduler_output),
-                str(submission.settings.time_limit or 0),
-                str(KILL_GRACE),
-                " ".join(str(descriptor) for descriptor in submission.keep_open),
-                *for_job,
-            ],
+            ["setsid", "/bin/bash", "-c", *_words(submission), *for_job],
             environment=environment,
             timeout=self._timeout,
             directory=submission.job_dir,
@@ -159,8 +118,15 @@ class Local:
         return scheduler_id
 
     def list_mine(self) -> dict[str, ListedJob]:
-        """The live jobs of this user on this machine."""
-        return {process.job_id: self._listed(process) for process in self._processes()}
+        """The live jobs of this user on this machine, and the elements that wait for their turn."""
+        jobs: dict[str, ListedJob] = {}
+        for process in self._processes():
+            if process.tasks:
+                jobs = self._waiting(process) | jobs
+            else:
+                job = self._listed(process)
+                jobs[job.id] = job
+        return jobs
 
     def detail(self, scheduler_id: str) -> ListedJob | None:
         """A live job, or the supervisor's record of one that has ended."""
@@ -168,7 +134,9 @@ class Local:
 
     def cancel(self, scheduler_id: str) -> None:
         """TERM now, KILL after the grace; does not wait for either."""
-        mine = [process for process in self._processes() if process.job_id == scheduler_id]
+        mine = [p for p in self._processes() if scheduler_id in (p.job_id, _element_id(p))]
+        if not mine:  # of an array whose driver was killed
+            mine = [process for process in self._processes() if process.array == scheduler_id]
         supervisors = [process.pid for process in mine if process.supervises]
         with contextlib.suppress(ProcessLookupError):
             for pid in supervisors:
@@ -176,21 +144,55 @@ class Local:
             for group in {process.group for process in mine if not supervisors}:
                 os.killpg(group, signal.SIGTERM)
 
+    def element_id(self, array_id: str, task: int) -> str:
+        """The array's id and the task's number."""
+        return f"{array_id}.{task}"
+
+    def details(self, array_id: str, wanted: Collection[str]) -> dict[str, ListedJob]:
+        """Live elements, and the records of those that have ended or will never begin."""
+        listed = {id_: job for id_, job in self.list_mine().items() if job.array == array_id}
+        tasks = {id_: int(id_.rpartition(".")[2]) for id_ in wanted if id_ not in listed}
+        try:
+            records = dict(end_records(self._control_root, array_id, sorted(tasks.values())))
+        except OSError as error:
+            raise SchedulerUnavailable(f"cannot read {self._control_root}: {error}") from error
+        return _ended(array_id, tasks, records) | listed
+
+    def _waiting(self, driver: LocalProcess) -> dict[str, ListedJob]:
+        try:
+            tasks = waiting_tasks(driver)
+        except OSError as error:
+            raise SchedulerUnavailable(f"cannot read the array {driver.job_id}: {error}") from error
+        waiting = {self.element_id(driver.job_id, task): task for task in tasks}
+        return {
+            id_: ListedJob(
+                id=id_,
+                state=SchedulerState.QUEUED,
+                words="WAITING",
+                identity=driver.wrapper,
+                submitted_at=int(driver.started),
+                array=driver.job_id,
+            )
+            for id_ in waiting
+        }
+
     def _processes(self) -> Iterator[LocalProcess]:
         """The processes that stand for a job; supervisors last, so that they win."""
         try:
-            found = list(own_processes(self._proc, SUPERVISOR_NAME, self._control_root))
+            names = (SUPERVISOR_NAME, DRIVER_NAME)
+            found = list(own_processes(self._proc, *names, self._control_root))
         except OSError as error:
             raise SchedulerUnavailable(f"cannot read {self._proc}: {error}") from error
         return iter(sorted(found, key=lambda process: process.supervises))
 
     def _listed(self, process: LocalProcess) -> ListedJob:
         return ListedJob(
-            id=process.job_id,
+            id=_element_id(process) or process.job_id,
             state=SchedulerState.RUNNING,
             words="RUNNING",
             identity=process.wrapper,
             submitted_at=int(process.started),
+            array=process.array,
         )
 
     def _recorded(self, scheduler_id: str) -> ListedJob | None:
@@ -208,17 +210,58 @@ class Local:
         return None
 
 
-def parse_end(record: str, scheduler_id: str) -> ListedJob | None:
-    """The supervisor's record of one job's end; None if it is cut or another job's."""
+def _words(submission: Submission) -> list[str]:
+    """The words that follow `bash -c`: a supervisor, or the driver of an array."""
+    control = submission.wrapper.parent
+    common = [
+        str(submission.scheduler_output),
+        str(submission.settings.time_limit or 0),
+        str(KILL_GRACE),
+        " ".join(str(descriptor) for descriptor in submission.keep_open),
+    ]
+    wrapper, array = str(submission.wrapper), submission.array
+    if array is None:
+        return [SUPERVISOR, SUPERVISOR_NAME, wrapper, str(control / END_NAME), *common]
+    tasks = f"{TASKS_ARGUMENT}{ranges(array.tasks)}"
+    own = [SUPERVISOR, SUPERVISOR_NAME, str(at_once(array)), tasks]
+    return [DRIVER, DRIVER_NAME, wrapper, str(control), *common, *own]
+
+
+def _element_id(process: LocalProcess) -> str | None:
+    return None if process.array is None else f"{process.array}.{process.task}"
+
+
+def _ended(
+    array_id: str, wanted: Mapping[str, int], records: Mapping[int | None, str]
+) -> dict[str, ListedJob]:
+    """The elements that have ended; of a cancelled array also those that never began."""
+    found: dict[str, ListedJob] = {}
+    driver = parse_end(records.get(None, ""), array_id)
+    for element, task in wanted.items():
+        record = records.get(task, "")
+        job = parse_end(record, None) if record else driver
+        if job is not None and (record or job.end is EndReason.CANCELLED):
+            found[element] = replace(job, id=element, array=array_id)
+    return found
+
+
+def parse_end(record: str, scheduler_id: str | None) -> ListedJob | None:
+    """The supervisor's record of one job's end; None if it is cut or another job's.
+
+    Args:
+        record: its content.
+        scheduler_id: whose it must be; None where the file's place has told that.
+    """
     lines = record.split("\n")
     values = dict(line.partition("=")[::2] for line in lines)
     why = values.get("why")
-    if lines[-2:] != ["end", ""] or values.get("id") != scheduler_id or why not in _ENDS:
+    others = scheduler_id not in (None, values.get("id"))
+    if lines[-2:] != ["end", ""] or others or why not in _ENDS:
         return None
     code = values.get("code", "")
     known = why == "exited" and code.isascii() and code.isdigit()
     return ListedJob(
-        id=scheduler_id,
+        id=values.get("id", ""),
         state=SchedulerState.ENDED,
         words=why.upper(),
         end=_ENDS[why],

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ID_VARIABLE = b"JOBFERRY_LOCAL_ID="
+from job_protocol.elements import indexes_of
+
+ID_VARIABLE = "JOBFERRY_LOCAL_ID="
+ARRAY_VARIABLE = "JOBFERRY_LOCAL_ARRAY="
+TASK_VARIABLE = "JOBFERRY_LOCAL_TASK="
+TASKS_ARGUMENT = "tasks="
 _GONE = frozenset("ZX")
 """States of processes that have ended; a container's pid 1 may never reap them."""
 
@@ -23,6 +28,8 @@ class LocalProcess:
         supervises: whether it is the job's supervisor. If that was killed, the wrapper itself
             stands for the job.
         started: seconds since the epoch.
+        array, task: the id of the array and the number in it, of an element.
+        tasks: the numbers of all tasks, of an array's driver.
     """
 
     job_id: str
@@ -31,6 +38,9 @@ class LocalProcess:
     group: int
     supervises: bool
     started: float
+    array: str | None = None
+    task: int | None = None
+    tasks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +67,15 @@ def parse_stat(text: str) -> ProcessStat | None:
         return None
 
 
-def own_processes(proc: Path, supervisor: str, control_root: Path) -> Iterator[LocalProcess]:
+def own_processes(
+    proc: Path, supervisor: str, driver: str, control_root: Path
+) -> Iterator[LocalProcess]:
     """The live processes of this user that stand for jobs.
 
     Args:
         proc: the mounted /proc.
         supervisor: what supervisors are called, the argument before the wrapper's path.
+        driver: what the drivers of arrays are called.
         control_root: where wrappers are.
 
     Raises:
@@ -76,7 +89,9 @@ def own_processes(proc: Path, supervisor: str, control_root: Path) -> Iterator[L
         try:
             if entry.stat().st_uid == os.getuid():
                 process = Path(entry.path)
-                found = _job_process(process, supervisor, str(control_root), boot, boot_time)
+                found = _job_process(
+                    process, (supervisor, driver), str(control_root), boot, boot_time
+                )
                 if found is not None:
                     yield found
         except (FileNotFoundError, ProcessLookupError, PermissionError):
@@ -84,11 +99,11 @@ def own_processes(proc: Path, supervisor: str, control_root: Path) -> Iterator[L
 
 
 def _job_process(
-    process: Path, supervisor: str, control_root: str, boot: str, boot_time: int
+    process: Path, names: tuple[str, str], control_root: str, boot: str, boot_time: int
 ) -> LocalProcess | None:
     arguments = [os.fsdecode(word) for word in (process / "cmdline").read_bytes().split(b"\0")]
     pid = int(process.name)
-    supervised = _supervised(arguments, supervisor)
+    supervised = next((w for name in names if (w := _supervised(arguments, name))), None)
     wrapper = supervised or _run_by_bash(arguments, control_root)
     if wrapper is None:
         return None
@@ -102,6 +117,9 @@ def _job_process(
         job_id = _told_id(process)
     if job_id is None:
         return None
+    drives = supervised is not None and names[1] in arguments[:5]
+    told = arguments if supervised is not None else _environment(process)
+    array, task = (None, None) if drives else _element(told)
     return LocalProcess(
         job_id=job_id,
         wrapper=wrapper,
@@ -109,6 +127,9 @@ def _job_process(
         group=stat.group,
         supervises=supervised is not None,
         started=boot_time + stat.start_ticks / os.sysconf("SC_CLK_TCK"),
+        array=array,
+        task=task,
+        tasks=_tasks(arguments) if drives else (),
     )
 
 
@@ -128,10 +149,31 @@ def _run_by_bash(arguments: list[str], control_root: str) -> str | None:
 
 def _told_id(process: Path) -> str | None:
     """The id that a wrapper was given in its environment."""
-    for variable in (process / "environ").read_bytes().split(b"\0"):
-        if variable.startswith(ID_VARIABLE):
-            return os.fsdecode(variable[len(ID_VARIABLE) :])
-    return None
+    return _value(_environment(process), ID_VARIABLE)
+
+
+def _environment(process: Path) -> list[str]:
+    return [os.fsdecode(word) for word in (process / "environ").read_bytes().split(b"\0")]
+
+
+def _value(words: list[str], name: str) -> str | None:
+    return next((word[len(name) :] for word in words if word.startswith(name)), None)
+
+
+def _element(words: list[str]) -> tuple[str | None, int | None]:
+    """The array and the number in it, as the driver told them to an element."""
+    array, task = _value(words, ARRAY_VARIABLE), _value(words, TASK_VARIABLE)
+    if array is None or task is None or not (task.isascii() and task.isdigit()):
+        return None, None
+    return array, int(task)
+
+
+def _tasks(arguments: list[str]) -> tuple[int, ...]:
+    """The tasks in a driver's command line."""
+    try:
+        return indexes_of(_value(arguments, TASKS_ARGUMENT) or "")
+    except ValueError:
+        return ()
 
 
 def _boot_time(proc: Path) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from puller.errors import (
@@ -17,12 +17,14 @@ from puller.errors import (
     SubmissionRefused,
     SubmissionUnknown,
 )
+from puller.schedulers.array_tasks import ArrayTasks, TaskNumbers
 from puller.schedulers.interface import DeclaredPlaces, ListedJob, Submission
 from puller.schedulers.job_environment import leave_environment
 from puller.schedulers.lsf_answers import (
     DESCRIPTION,
     FIELDS,
     denies,
+    parse_histories,
     parse_history,
     parse_jobs,
     parse_submission,
@@ -71,6 +73,7 @@ class Lsf:
 
     name = "lsf"
     directive_prefixes = (PREFIX,)
+    task_numbers = TaskNumbers(first=1, any_list=False)
 
     def __init__(
         self,
@@ -171,16 +174,40 @@ class Lsf:
         if done.code != 0 and not any(words in says for words in _NOTHING_TO_CANCEL):
             raise failed(done)
 
+    def element_id(self, array_id: str, task: int) -> str:
+        """As LSF's commands take an element."""
+        return f"{array_id}[{task}]"
+
+    def details(self, array_id: str, wanted: Collection[str]) -> dict[str, ListedJob]:
+        """What `bjobs` knows of an array's elements, and of the others LSF's history.
+
+        Raises:
+            SchedulerUnavailable: one of them did not answer.
+        """
+        done = self._queries.ask(["bjobs", "-a", "-json", "-o", FIELDS, array_id])
+        found: dict[str, ListedJob] = {}
+        if "{" in done.stdout:
+            jobs = parse_jobs(done.stdout, self._clock())
+            found = {job.id: job for job in jobs.values() if job.array == array_id}
+        if not found and not denies(done.stdout + done.stderr):
+            raise failed(done)
+        if all(element in found for element in wanted):
+            return found
+        return parse_histories(self._history(array_id), self._clock()) | found
+
     def _remembered(self, scheduler_id: str) -> ListedJob | None:
+        return parse_history(self._history(scheduler_id), scheduler_id, self._clock())
+
+    def _history(self, scheduler_id: str) -> str:
         arguments = ["bhist", "-l", "-UF", "-n", _HISTORY_LOGS, scheduler_id]
         try:
             done = self._queries.ask(arguments)
         except CommandMissing:
-            return None
-        found = parse_history(done.stdout, scheduler_id, self._clock())
-        if found is None and not denies(done.stdout + done.stderr):
+            return ""
+        known = parse_histories(done.stdout, self._clock())
+        if not known and not denies(done.stdout + done.stderr):
             raise failed(done)
-        return found
+        return done.stdout
 
 
 def submit_arguments(submission: Submission, stated: Directives, identity: str) -> list[str]:
@@ -194,10 +221,14 @@ def submit_arguments(submission: Submission, stated: Directives, identity: str) 
     """
     settings = submission.settings
     arguments = ["bsub", *submission.site_arguments, "-Jd", identity]
-    if settings.name is not None or not stated.job_name:
+    array = submission.array
+    if array is not None:
+        name = settings.name or next(iter(stated.names), submission.name)
+        arguments += ["-J", f"{_job_name(name)}{array_option(array)}"]
+    elif settings.name is not None or not stated.job_name:
         arguments += ["-J", _job_name(settings.name or submission.name)]
     if not stated.output:
-        arguments += ["-o", str(submission.scheduler_output)]
+        arguments += ["-o", f"{submission.scheduler_output}{'' if array is None else '.%I'}"]
     if settings.queue is not None:
         arguments += ["-q", settings.queue]
     if settings.account is not None:
@@ -205,6 +236,12 @@ def submit_arguments(submission: Submission, stated: Directives, identity: str) 
     if settings.time_limit is not None:
         arguments += ["-W", _time_limit(settings.time_limit)]
     return [*arguments, *_resources(submission)]
+
+
+def array_option(array: ArrayTasks) -> str:
+    """What follows the name: the tasks, and behind `%` how many may run at once."""
+    throttle = "" if array.max_running is None else f"%{array.max_running}"
+    return f"[{array.tasks[0]}-{array.tasks[-1]}]{throttle}"
 
 
 def submission_environment(login: Mapping[str, str], site: Mapping[str, str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from puller.schedulers.yearless_dates import epoch_of
 DESCRIPTION = "jobferry "
 """How the description of a puller's job begins; the allocation's id follows."""
 
-FIELDS = "jobid stat user exit_code submit_time job_description exit_reason pend_reason"
+FIELDS = "jobid jobindex stat user exit_code submit_time job_description exit_reason pend_reason"
 """For `bjobs -json -o`, which shows them in capitals."""
 
 _STATES = {
@@ -123,7 +123,8 @@ def denies(text: str) -> bool:
 
 
 def _job(record: Mapping[str, Any], now: float) -> ListedJob:
-    job_id, state = str(record["JOBID"]), str(record["STAT"])
+    array, job_id = _ids(str(record["JOBID"]), str(record.get("JOBINDEX") or ""))
+    state = str(record["STAT"])
     reason = str(record.get("EXIT_REASON") or record.get("PEND_REASON") or "").strip(" ;")
     ended = _STATES.get(state) is SchedulerState.ENDED
     return ListedJob(
@@ -135,7 +136,17 @@ def _job(record: Mapping[str, Any], now: float) -> ListedJob:
         exit_code=_code(state, str(record.get("EXIT_CODE") or "")) if ended else None,
         user=str(record["USER"]) if record.get("USER") else None,
         submitted_at=epoch_of(str(record.get("SUBMIT_TIME") or ""), now),
+        array=array,
     )
+
+
+def _ids(job_id: str, index: str) -> tuple[str | None, str]:
+    """The id of the array, if it is one, and the job's own; LSF counts elements from 1."""
+    job_id, bracket, inside = job_id.partition("[")
+    task = inside.rstrip("]") if bracket else index
+    if re.fullmatch(r"[1-9][0-9]*", task) is None:
+        return None, job_id + bracket + inside
+    return job_id, f"{job_id}[{task}]"
 
 
 def parse_history(text: str, scheduler_id: str, now: float) -> ListedJob | None:
@@ -145,13 +156,25 @@ def parse_history(text: str, scheduler_id: str, now: float) -> ListedJob | None:
     recycled: a job that a puller described comes before any other, and one without a description
     has an empty identity, which is nobody's.
     """
-    jobs = [
-        _remembered(scheduler_id, record, now)
-        for record in re.split(r"^-{10,}\s*$", text, flags=re.MULTILINE)
-        if re.match(rf"\s*Job <{re.escape(scheduler_id)}>,", record)
-    ]
-    ours = [job for job in jobs if (job.identity or "").startswith(DESCRIPTION)]
-    return next(reversed(ours or jobs), None)
+    return parse_histories(text, now).get(scheduler_id)
+
+
+def parse_histories(text: str, now: float) -> dict[str, ListedJob]:
+    """All jobs and elements in an answer of `bhist -l -UF`, by id; see `parse_history`."""
+    found: dict[str, ListedJob] = {}
+    for record in re.split(r"^-{10,}\s*$", text, flags=re.MULTILINE):
+        named = re.match(r"\s*Job <(\d+(?:\[\d+\])?)>,", record)
+        if named is None:
+            continue
+        job = _remembered(named[1], record, now)
+        before = found.get(job.id)
+        if before is None or _is_ours(job) or not _is_ours(before):
+            found[job.id] = job
+    return found
+
+
+def _is_ours(job: ListedJob) -> bool:
+    return (job.identity or "").startswith(DESCRIPTION)
 
 
 def _remembered(scheduler_id: str, record: str, now: float) -> ListedJob:
@@ -174,6 +197,7 @@ def _remembered(scheduler_id: str, record: str, now: float) -> ListedJob:
         exit_code=_told_code(told or ""),
         user=user[1] if user is not None else None,
         submitted_at=epoch_of(events[0]["date"], now) if events else None,
+        array=_ids(scheduler_id, "")[0],
     )
 
 

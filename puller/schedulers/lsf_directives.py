@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from puller.schedulers.array_tasks import USE_COUNT
 from puller.wrapper import split_script
 
 PREFIX = "#BSUB"
@@ -69,10 +70,7 @@ class Directives:
                 return f"the directive {PREFIX} {option} {why}"
         for name in self.names:
             if "[" in name:
-                return (
-                    f"the directive {PREFIX} -J {name} would start the script several times in one "
-                    "directory: upload one job per element"
-                )
+                return f"the directive {PREFIX} -J {name} {USE_COUNT}"
         return None
 
 

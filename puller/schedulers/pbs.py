@@ -6,10 +6,11 @@ It has met recorded answers only, no running PBS; docs/schedulers.md says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from puller.errors import SchedulerUnavailable, SubmissionUnknown
+from puller.schedulers.array_tasks import ArrayTasks, TaskNumbers
 from puller.schedulers.interface import DeclaredPlaces, ListedJob, Submission
 from puller.schedulers.job_environment import leave_environment
 from puller.schedulers.pbs_answers import (
@@ -47,6 +48,7 @@ class Pbs:
 
     name = "pbs"
     directive_prefixes = (PREFIX,)
+    task_numbers = TaskNumbers(first=0, any_list=False)
 
     def __init__(
         self,
@@ -108,14 +110,20 @@ class Pbs:
         return _submitted_id(done)
 
     def list_mine(self) -> dict[str, ListedJob]:
-        """All of this user's jobs that have not ended."""
+        """All of this user's jobs that have not ended, and all elements of arrays that have not.
+
+        An array's own record is its summary, and has no element's id.
+        """
         done = self._queries.ask(["qselect", "-u", self._user])
         if done.code != 0:
             raise failed(done)
         ids = parse_ids(done.stdout)
+        plain = [job_id for job_id in ids if "[" not in job_id]
         jobs: dict[str, ListedJob] = {}
-        for start in range(0, len(ids), _IDS_AT_ONCE):
-            jobs |= self._shown(["qstat", "-f"], ids[start : start + _IDS_AT_ONCE])
+        for start in range(0, len(plain), _IDS_AT_ONCE):
+            jobs |= self._shown(["qstat", "-f"], plain[start : start + _IDS_AT_ONCE])
+        for array in (job_id for job_id in ids if "[" in job_id):
+            jobs |= self._elements(["qstat", "-t", "-f"], array)
         return jobs
 
     def detail(self, scheduler_id: str) -> ListedJob | None:
@@ -135,6 +143,33 @@ class Pbs:
         done = self._queries.ask(["qdel", scheduler_id])
         if done.code != 0 and not _NOTHING_TO_CANCEL.search(done.stderr):
             raise failed(done)
+
+    def element_id(self, array_id: str, task: int) -> str:
+        """The array's id, with the task's number in its brackets."""
+        return array_id.replace("[]", f"[{task}]", 1)
+
+    def details(self, array_id: str, wanted: Collection[str]) -> dict[str, ListedJob]:
+        """What the server knows of an array's elements, its history included.
+
+        Raises:
+            SchedulerUnavailable: it did not answer.
+        """
+        known = self._elements(["qstat", "-x", "-t", "-f"], array_id)
+        return {element: known[element] for element in wanted if element in known}
+
+    def _elements(self, command: Sequence[str], array_id: str) -> dict[str, ListedJob]:
+        """An array and its elements, or nothing if the server denies to know it."""
+        done = self._queries.ask([*command, array_id])
+        if "-x" in command and has_no_history(done.stderr):
+            return self._elements(["qstat", "-t", "-f"], array_id)
+        if done.code != 0 and not denies(done.stderr):
+            raise failed(done)
+        jobs = parse_jobs(done.stdout)
+        if any(job.submission != array_id for job in jobs.values()):
+            raise SchedulerUnavailable(
+                f"{' '.join(command)} was asked for {array_id} and answered {', '.join(jobs)}"[:500]
+            )
+        return jobs
 
     def _shown(self, command: Sequence[str], ids: Sequence[str]) -> dict[str, ListedJob]:
         """These jobs, less those that the server denies to know."""
@@ -159,7 +194,8 @@ def submit_arguments(submission: Submission, stated: Directives) -> list[str]:
     shell (often csh) would otherwise read the wrapper.
     """
     settings = submission.settings
-    output = str(submission.scheduler_output)
+    array = submission.array
+    output = f"{submission.scheduler_output}{'' if array is None else '.^array_index^'}"
     neither = not stated.output and not stated.error
     options: list[tuple[str, str | None]] = [
         ("-N", None if settings.name is None and stated.has("N") else _name(submission)),
@@ -170,9 +206,20 @@ def submit_arguments(submission: Submission, stated: Directives) -> list[str]:
         ("-A", settings.account),
         ("-l", None if (limit := settings.time_limit) is None else f"walltime={max(1, limit)}"),
         ("-l", _select(submission)),
+        ("-J", None if array is None else array_option(array)),
     ]
     own = [word for name, value in options if value is not None for word in (name, value)]
     return ["qsub", *submission.site_arguments, *own, "-S", "/bin/bash", str(submission.wrapper)]
+
+
+def array_option(array: ArrayTasks) -> str:
+    """The value of `-J`. A range must have two ends, so that a single task needs a step.
+
+    Source: qsub(1B); `%` with the number that may run at once is OpenPBS 20's and later.
+    """
+    first, last = array.tasks[0], array.tasks[-1]
+    span = f"{first}-{last}" if first < last else f"{first}-{first + 1}:2"
+    return span if array.max_running is None else f"{span}%{array.max_running}"
 
 
 def _select(submission: Submission) -> str | None:

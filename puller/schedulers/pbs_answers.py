@@ -23,7 +23,7 @@ from puller.schedulers.interface import EndReason, ListedJob, SchedulerState
 
 _STATES = {
     **dict.fromkeys("QHWT", SchedulerState.QUEUED),
-    **dict.fromkeys("RESUB", SchedulerState.RUNNING),
+    **dict.fromkeys("RESUB", SchedulerState.RUNNING),  # B: an array of which some have begun
     **dict.fromkeys("FX", SchedulerState.ENDED),
 }
 """Source: qstat(1B). `M` (moved to another server) is left to `UNKNOWN`: it is no end."""
@@ -43,7 +43,7 @@ _DELETED = "91"
 
 _DENIED = re.compile(r"^qstat: (Unknown Job Id|\S+ Job has finished)")
 _NO_HISTORY = re.compile(r"not configured to maintain job history")
-_ACCEPTED = re.compile(r"^(\d+\.[A-Za-z0-9._-]+)$", re.MULTILINE)
+_ACCEPTED = re.compile(r"^(\d+(?:\[\])?\.[A-Za-z0-9._-]+)$", re.MULTILINE)
 _NOT_SENT = re.compile(
     r"cannot connect to server|could not connect|Connection refused|No default server"
     r"|Unknown Host|Access from host not allowed|pbs_iff",
@@ -62,7 +62,7 @@ _AT_A_LIMIT = re.compile(
 
 
 def parse_ids(text: str) -> list[str]:
-    """The ids in an answer of `qselect`; arrays, which are none of ours, are left out.
+    """The ids in an answer of `qselect`; an array's ends in empty brackets.
 
     Raises:
         SchedulerUnavailable: there is something else in it.
@@ -71,7 +71,7 @@ def parse_ids(text: str) -> list[str]:
     for job_id in ids:
         if not re.fullmatch(r"\d+(\[\d*\])?(\.[A-Za-z0-9._-]+)?", job_id):
             raise SchedulerUnavailable(f"qselect answered something that is no id: {job_id[:200]}")
-    return [job_id for job_id in ids if "[" not in job_id]
+    return list(dict.fromkeys(re.sub(r"\[\d+\]", "[]", job_id) for job_id in ids))
 
 
 def parse_jobs(text: str) -> dict[str, ListedJob]:
@@ -159,6 +159,7 @@ def _job(job_id: str, values: Mapping[str, str]) -> ListedJob:
         exit_code=_exit_code(values, status),
         user=values.get("Job_Owner", "").partition("@")[0] or None,
         submitted_at=_time(values.get("ctime", "")),
+        array=re.sub(r"\[\d+\]", "[]", job_id) if re.search(r"\[\d+\]", job_id) else None,
     )
 
 

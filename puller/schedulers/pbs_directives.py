@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from puller.schedulers.array_tasks import USE_COUNT
+
 PREFIX = "#PBS"
 
 _WITH_VALUE = frozenset("aAcCeJjklmMNopPqrRSuvW")
@@ -21,7 +23,7 @@ _REFUSED = {
     "X": "would forward a display, which only an interactive job has: remove it",
     "G": "would start an interactive job: remove it",
     "z": "would keep the job's id from being told, without which it cannot be followed: remove it",
-    "J": "would start the script several times in one directory: upload one job per element",
+    "J": USE_COUNT,
 }
 
 

@@ -7,10 +7,11 @@ nodes need a parallel environment and GPUs a resource, whose names are the site'
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from puller.errors import SchedulerUnavailable, SubmissionRefused, SubmissionUnknown
+from puller.schedulers.array_tasks import TaskNumbers
 from puller.schedulers.interface import DeclaredPlaces, ListedJob, Submission
 from puller.schedulers.job_environment import leave_environment
 from puller.schedulers.queries import Queries
@@ -24,6 +25,7 @@ from puller.schedulers.runner import (
 from puller.schedulers.sge_answers import (
     listed_job,
     parse_accounting,
+    parse_accounting_of_all,
     parse_states,
     parse_submission,
     parse_submission_error,
@@ -59,6 +61,7 @@ class GridEngine:
 
     name = "sge"
     directive_prefixes = (PREFIX,)
+    task_numbers = TaskNumbers(first=1, any_list=False)
 
     def __init__(
         self,
@@ -134,16 +137,15 @@ class GridEngine:
     def list_mine(self) -> dict[str, ListedJob]:
         """All of this user's jobs that the qmaster has; it forgets ended ones at once."""
         states = parse_states(self._answer(["qstat", "-u", self._user, "-xml"]))
-        ids = list(states)
+        ids = list(dict.fromkeys(element.partition(".")[0] for element in states))
         jobs: dict[str, ListedJob] = {}
         for start in range(0, len(ids), _IDS_AT_ONCE):
             some = ",".join(ids[start : start + _IDS_AT_ONCE])
             submitted = parse_submitted(self._answer(["qstat", "-j", some, "-xml"]))
-            jobs |= {
-                job_id: listed_job(job_id, states[job_id], told)
-                for job_id, told in submitted.items()
-                if job_id in states
-            }
+            for element, letters in states.items():
+                told = submitted.get(element.partition(".")[0])
+                if told is not None:
+                    jobs[element] = listed_job(element, letters, told)
         return jobs
 
     def detail(self, scheduler_id: str) -> ListedJob | None:
@@ -164,17 +166,35 @@ class GridEngine:
         if done.code != 0 and not _NOTHING_TO_CANCEL.search(done.stdout + done.stderr):
             raise SchedulerUnavailable(f"qdel {scheduler_id}: {_both(done)}")
 
+    def element_id(self, array_id: str, task: int) -> str:
+        """As `qdel` takes a task."""
+        return f"{array_id}.{task}"
+
+    def details(self, array_id: str, wanted: Collection[str]) -> dict[str, ListedJob]:
+        """What the qmaster knows of an array's elements, and of the others the accounting.
+
+        Raises:
+            SchedulerUnavailable: one of them did not answer.
+        """
+        listed = {id_: job for id_, job in self.list_mine().items() if job.array == array_id}
+        if all(element in listed for element in wanted):
+            return listed
+        return parse_accounting_of_all(self._accounting(array_id), self._user) | listed
+
     def _accounted(self, scheduler_id: str) -> ListedJob | None:
-        """What `qacct` knows. A host without the accounting file knows nothing, as an answer."""
+        return parse_accounting(self._accounting(scheduler_id), scheduler_id, self._user)
+
+    def _accounting(self, scheduler_id: str) -> str:
+        """What `qacct` says. A host without the accounting file knows nothing, as an answer."""
         try:
             done = self._queries.ask(["qacct", "-j", scheduler_id])
         except CommandMissing:
-            return None
+            return ""
         said = done.stdout + done.stderr
         if done.code == 0:
-            return parse_accounting(done.stdout, scheduler_id, self._user)
+            return done.stdout
         if _DENIED.search(said) or _NO_ACCOUNTING.search(said):
-            return None
+            return ""
         raise SchedulerUnavailable(f"qacct -j {scheduler_id}: {_both(done)}")
 
     def _answer(self, arguments: Sequence[str]) -> str:
@@ -194,6 +214,7 @@ def submit_arguments(submission: Submission, stated: Directives) -> list[str]:
     settings = submission.settings
     time_limit, memory = settings.time_limit, settings.resources.memory_mb
     output = _output(submission.scheduler_output)
+    array = submission.array
     options: list[tuple[str, str | None]] = [
         ("-N", None if settings.name is None and "-N" in stated.options else _name(submission)),
         ("-wd", None if stated.directory else str(submission.job_dir)),
@@ -203,6 +224,8 @@ def submit_arguments(submission: Submission, stated: Directives) -> list[str]:
         ("-P", settings.account),
         ("-l", None if time_limit is None else f"h_rt={max(1, time_limit)}"),
         ("-l", None if memory is None else f"h_vmem={memory}M"),
+        ("-t", None if array is None else f"{array.tasks[0]}-{array.tasks[-1]}"),
+        ("-tc", None if array is None or array.max_running is None else str(array.max_running)),
     ]
     own = [word for name, value in options if value is not None for word in (name, value)]
     shell = ("-S", "/bin/bash")

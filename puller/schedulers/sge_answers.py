@@ -34,11 +34,12 @@ _RAN = frozenset({0, 12, 13, 14, 15, 16, 17, 30, 37, 100})
 """Values of `failed` after which `exit_status` is the script's. Source: sge_status(5)."""
 _GOES_ON = frozenset({24, 25})
 """Migrating and rescheduling: the job will have a further record."""
+_MOST_TASKS = 1_000_000
 _LIMIT = 37
 _NODE_FAILURES = frozenset({18, 19, 20, 21})
 """The shepherd or its host died."""
 
-_ACCEPTED = re.compile(r"^(\d+)$", re.MULTILINE)
+_ACCEPTED = re.compile(r"^(\d+)(?:\.\d+-\d+:\d+)?$", re.MULTILINE)
 _NOT_SENT = re.compile(
     r"got send error|got select error|unable to send message to qmaster"
     r"|unable to (read|resolve) qmaster|can't (read|resolve) qmaster|act_qmaster"
@@ -70,7 +71,7 @@ class Submitted:
 def parse_states(text: str) -> dict[str, str]:
     """The state letters in an answer of `qstat -u USER -xml`, by job id.
 
-    An element of an array stands for its job; one that lives wins over one that has an error.
+    The elements of an array have the ids `JOB.TASK`; those that wait share one line.
 
     Raises:
         SchedulerUnavailable: it is no whole listing.
@@ -80,9 +81,24 @@ def parse_states(text: str) -> dict[str, str]:
         job_id, letters = job.findtext("JB_job_number"), job.findtext("state")
         if not job_id or letters is None:
             raise SchedulerUnavailable("qstat listed a job without its id or state")
-        if job_id not in states or _ERROR in states[job_id]:
-            states[job_id] = letters
+        for element in _elements(job_id, job.findtext("tasks") or ""):
+            if element not in states or _ERROR in states[element]:
+                states[element] = letters
     return states
+
+
+def _elements(job_id: str, tasks: str) -> list[str]:
+    """The ids of what a line stands for; `tasks` is such as `3`, `6-8:1` or `1,4-10:2`."""
+    if not tasks:
+        return [job_id]
+    found: list[str] = []
+    for part in tasks.split(","):
+        shape = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?", part.strip())
+        if shape is None or int(shape[2] or 0) - int(shape[1]) > _MOST_TASKS:
+            raise SchedulerUnavailable(f"qstat listed tasks of job {job_id} as {tasks[:200]!r}")
+        first, last, step = int(shape[1]), int(shape[2] or shape[1]), int(shape[3] or 1)
+        found += [f"{job_id}.{task}" for task in range(first, last + 1, max(1, step))]
+    return found
 
 
 def parse_submitted(text: str) -> dict[str, Submitted]:
@@ -117,6 +133,7 @@ def listed_job(job_id: str, letters: str, submitted: Submitted) -> ListedJob:
         end=EndReason.REFUSED if state is SchedulerState.ENDED else None,
         user=submitted.user,
         submitted_at=submitted.submitted_at,
+        array=_array_of(job_id),
     )
 
 
@@ -129,12 +146,28 @@ def parse_accounting(text: str, scheduler_id: str, user: str) -> ListedJob | Non
     Raises:
         SchedulerUnavailable: the record is not whole.
     """
-    found: ListedJob | None = None
+    return parse_accounting_of_all(text, user).get(scheduler_id)
+
+
+def parse_accounting_of_all(text: str, user: str) -> dict[str, ListedJob]:
+    """All jobs and elements of this user in an answer of `qacct -j ID`, by id, the last of each.
+
+    Raises:
+        SchedulerUnavailable: a record is not whole.
+    """
+    found: dict[str, ListedJob] = {}
     for record in _RECORD_LINE.split(text):
         lines = (line.partition(" ") for line in record.split("\n"))
         fields = {name: value.strip() for name, _, value in lines}
-        if fields.get("jobnumber") == scheduler_id and fields.get("owner") == user:
-            found = _accounted(scheduler_id, fields)
+        if fields.get("owner") != user or not fields.get("jobnumber"):
+            continue
+        task = fields.get("taskid", "")
+        job_id = f"{fields['jobnumber']}.{task}" if task.isdigit() else fields["jobnumber"]
+        job = _accounted(job_id, fields)
+        if job is not None:
+            found[job_id] = job
+        else:
+            found.pop(job_id, None)
     return found
 
 
@@ -154,7 +187,13 @@ def _accounted(scheduler_id: str, fields: dict[str, str]) -> ListedJob | None:
         exit_code=_exit_code(number, int(status[0])),
         user=fields["owner"],
         submitted_at=_accounting_time(fields.get("qsub_time", "")),
+        array=_array_of(scheduler_id),
     )
+
+
+def _array_of(job_id: str) -> str | None:
+    job, _, task = job_id.partition(".")
+    return job if task else None
 
 
 def parse_submission(stdout: str) -> str | None:

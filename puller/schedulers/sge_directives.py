@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from puller.schedulers.array_tasks import USE_COUNT
+
 PREFIX = "#$"
 
 _VALUE_OPTIONS = frozenset({"-j", "-N", "-now", "-S", "-sync"})
@@ -21,7 +23,7 @@ _REFUSED = {
     "-now": "would make the submission fail unless the job can start at once: remove it",
     "-verify": "would only show the submission and never run the job: remove it",
     "-help": "would only show a help text and never run the job: remove it",
-    "-t": "would start the script several times in one directory: upload one job per element",
+    "-t": USE_COUNT,
     "-@": "would read further options from a file, which the puller cannot check: write them here",
 }
 

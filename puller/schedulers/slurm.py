@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from job_protocol.elements import ranges
 from puller.errors import SchedulerUnavailable, SubmissionDeferred, SubmissionUnknown
+from puller.schedulers.array_tasks import ArrayTasks, TaskNumbers
 from puller.schedulers.interface import DeclaredPlaces, ListedJob, Submission
 from puller.schedulers.runner import (
     DEFAULT_TIMEOUT,
@@ -23,7 +25,9 @@ from puller.schedulers.slurm_answers import (
     ACCOUNTING_FIELDS,
     LISTING_FORMAT,
     parse_accounting,
+    parse_accounting_of_all,
     parse_detail,
+    parse_details,
     parse_listing,
     parse_submission,
     parse_submission_error,
@@ -61,6 +65,7 @@ class Slurm:
 
     name = "slurm"
     directive_prefixes = (PREFIX,)
+    task_numbers = TaskNumbers(first=0, any_list=True)
 
     def __init__(
         self,
@@ -152,17 +157,38 @@ class Slurm:
         if done.code != 0 and not _NOTHING_TO_CANCEL.search(done.stderr):
             raise SchedulerUnavailable(f"scancel {scheduler_id}: {done.says}")
 
+    def element_id(self, array_id: str, task: int) -> str:
+        """As `squeue -r` shows a task."""
+        return f"{array_id}_{task}"
+
+    def details(self, array_id: str, wanted: Collection[str]) -> dict[str, ListedJob]:
+        """What the controller knows of an array's elements, and of the others the accounting.
+
+        Raises:
+            SchedulerUnavailable: one of them did not answer.
+        """
+        done = self._ask(["scontrol", "show", "job", array_id])
+        if done.code != 0 and _UNKNOWN_ID not in done.stderr:
+            raise SchedulerUnavailable(f"scontrol show job {array_id}: {done.says}")
+        found = parse_details(done.stdout) if done.code == 0 else {}
+        if all(element in found for element in wanted):
+            return found
+        return parse_accounting_of_all(self._accounting(array_id)) | found
+
     def _accounted(self, scheduler_id: str) -> ListedJob | None:
-        """What `sacct` knows. A cluster without accounting knows nothing, which is an answer."""
+        return parse_accounting(self._accounting(scheduler_id), scheduler_id)
+
+    def _accounting(self, scheduler_id: str) -> str:
+        """What `sacct` says. A cluster without accounting knows nothing, which is an answer."""
         arguments = ["sacct", "-j", scheduler_id, "-n", "-P", "-X", "-o", ACCOUNTING_FIELDS]
         try:
             done = self._ask(arguments)
         except CommandMissing:
-            return None
+            return ""
         if done.code == 0:
-            return parse_accounting(done.stdout, scheduler_id)
+            return done.stdout
         if _NO_ACCOUNTING in done.stderr:
-            return None
+            return ""
         raise SchedulerUnavailable(f"sacct -j {scheduler_id}: {done.says}")
 
     def _answer(self, arguments: Sequence[str]) -> str:
@@ -206,9 +232,17 @@ def submit_arguments(submission: Submission, stated: Directives) -> list[str]:
         "cpus-per-task": resources.cpus,
         "mem": None if resources.memory_mb is None else f"{resources.memory_mb}M",
         "gpus": resources.gpus,
+        "array": None if submission.array is None else array_option(submission.array),
+        "open-mode": None if submission.array is None or stated.output else "append",
     }
     own = [f"--{name}={value}" for name, value in options.items() if value is not None]
     return ["sbatch", "--parsable", *submission.site_arguments, *own, str(submission.wrapper)]
+
+
+def array_option(array: ArrayTasks) -> str:
+    """The value of `--array`: the tasks, and behind `%` how many may run at once."""
+    throttle = "" if array.max_running is None else f"%{array.max_running}"
+    return f"{ranges(array.tasks)}{throttle}"
 
 
 def submission_environment(

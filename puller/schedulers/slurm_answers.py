@@ -7,7 +7,9 @@ its filters. Times are asked for as seconds since the epoch (`SLURM_TIME_FORMAT=
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+from job_protocol.elements import indexes_of
 from puller.errors import (
     SchedulerError,
     SchedulerUnavailable,
@@ -128,6 +130,7 @@ def _listed(
         end=_ENDS.get(state),
         user=user or None,
         submitted_at=_time(submitted),
+        array=_array_of(job_id),
     )
 
 
@@ -142,6 +145,26 @@ def parse_detail(text: str, scheduler_id: str) -> ListedJob | None:
         if first is not None and _plain_id(first[1]) == scheduler_id:
             return _detailed(scheduler_id, record)
     return None
+
+
+def parse_details(text: str) -> dict[str, ListedJob]:
+    """The elements of an array in an answer of `scontrol show job ARRAY`, by id.
+
+    Tasks that wait together share one record, whose `ArrayTaskId` names them all.
+    """
+    found: dict[str, ListedJob] = {}
+    for record in re.split(r"\n\s*\n", text):
+        named = re.match(r"\s*JobId=\S+ ArrayJobId=(\d+) ArrayTaskId=([\d,-]+)", record)
+        if named is None:
+            continue
+        try:
+            tasks = indexes_of(named[2])
+        except ValueError:
+            continue
+        for task in tasks:
+            element = f"{named[1]}_{task}"
+            found[element] = replace(_detailed(element, record), array=named[1])
+    return found
 
 
 def _detailed(scheduler_id: str, record: str) -> ListedJob:
@@ -169,14 +192,21 @@ def parse_accounting(text: str, scheduler_id: str) -> ListedJob | None:
     Accounting lags behind and may never have heard of an end, so a state in it that is no end
     comes back as `UNKNOWN`: the controller has just denied the job.
     """
+    return parse_accounting_of_all(text).get(scheduler_id)
+
+
+def parse_accounting_of_all(text: str) -> dict[str, ListedJob]:
+    """All jobs and elements in an answer of `sacct`, by id; of a repeated one the first."""
+    found: dict[str, ListedJob] = {}
     for line in text.split("\n"):
         fields = line.split("|")
-        if len(fields) != ACCOUNTING_FIELDS.count(",") + 1 or _plain_id(fields[0]) != scheduler_id:
+        if len(fields) != ACCOUNTING_FIELDS.count(",") + 1:
             continue
+        scheduler_id = _plain_id(fields[0])
         _, words, exit_code, submitted, user = fields
         state = words.split(" ")[0].rstrip("+")
         ended = _state(state) is SchedulerState.ENDED
-        return ListedJob(
+        job = ListedJob(
             id=scheduler_id,
             state=SchedulerState.ENDED if ended else SchedulerState.UNKNOWN,
             words=words if ended else f"{words} (in the accounting only)",
@@ -184,8 +214,10 @@ def parse_accounting(text: str, scheduler_id: str) -> ListedJob | None:
             exit_code=_code(state, exit_code),
             user=user or None,
             submitted_at=_time(submitted),
+            array=_array_of(scheduler_id),
         )
-    return None
+        found.setdefault(scheduler_id, job)
+    return found
 
 
 def parse_submission(stdout: str) -> str | None:
@@ -213,6 +245,11 @@ def parse_submission_error(message: str) -> SchedulerError:
 def _plain_id(shown: str) -> str:
     """The id that `sbatch` gave: the leader of a heterogeneous job is listed as `17+0`."""
     return shown.removesuffix("+0")
+
+
+def _array_of(job_id: str) -> str | None:
+    found = re.fullmatch(r"(\d+)_\d+", job_id)
+    return found[1] if found is not None else None
 
 
 def _state(word: str) -> SchedulerState:

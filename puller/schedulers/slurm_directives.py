@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from puller.schedulers.array_tasks import USE_COUNT
+
 PREFIX = "#SBATCH"
 
 _SHORT = {"o": "output", "e": "error", "J": "job-name", "D": "chdir", "a": "array"}
@@ -66,7 +68,7 @@ class Directives:
 _REFUSED = {
     "test-only": "would only test the submission and never run the job: remove it",
     "wait": "would make the submission wait for the job's end: remove it",
-    "array": "would start the script several times in one directory: upload one job per element",
+    "array": USE_COUNT,
 }
 
 

@@ -9,10 +9,11 @@ wants the login environment adds `-X` to `submit_args`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from puller.errors import SchedulerUnavailable, SubmissionRefused
+from puller.schedulers.array_tasks import TaskNumbers
 from puller.schedulers.interface import DeclaredPlaces, ListedJob, Submission
 from puller.schedulers.queries import Queries, failed
 from puller.schedulers.runner import DEFAULT_TIMEOUT, Run, run_command
@@ -27,6 +28,9 @@ from puller.schedulers.tcs_answers import (
 from puller.schedulers.tcs_directives import PREFIX, Directives, directives_of
 
 _QUERY = ("pjstat", "-s", "--data", f"--choose={ITEMS}")
+
+_SUB_JOBS = "-E"
+"""Shows the sub jobs of bulk jobs; a bulk job's own line is their summary."""
 
 _LISTED_DAYS = "day=1"
 """How far back a listing goes: a job that ended just now must not look as if it never was."""
@@ -49,6 +53,7 @@ class Tcs:
 
     name = "tcs"
     directive_prefixes = (PREFIX,)
+    task_numbers = TaskNumbers(first=0, any_list=False)
 
     def __init__(
         self,
@@ -125,8 +130,19 @@ class Tcs:
         if done.code != 0 and not nothing_to_cancel(done.stdout + done.stderr):
             raise failed(done)
 
+    def element_id(self, array_id: str, task: int) -> str:
+        """As TCS shows a sub job."""
+        return f"{array_id}[{task}]"
+
+    def details(self, array_id: str, wanted: Collection[str]) -> dict[str, ListedJob]:
+        """What TCS knows of an array's live elements, and of the others its history."""
+        live = self._listed(array_id)
+        if all(element in live for element in wanted):
+            return live
+        return self._listed("-H", _REMEMBERED_DAYS, array_id) | live
+
     def _listed(self, *arguments: str) -> dict[str, ListedJob]:
-        done = self._queries.ask([*_QUERY, *arguments])
+        done = self._queries.ask([*_QUERY, *arguments, _SUB_JOBS])
         if denies(done.stdout + done.stderr):
             return {}
         if done.code != 0:
@@ -144,9 +160,17 @@ def submit_arguments(submission: Submission, stated: Directives, identity: str) 
         SubmissionRefused: the user stated what TCS has no words for.
     """
     settings = submission.settings
+    array = submission.array
     arguments = ["pjsub", *submission.site_arguments, "--name", identity]
+    if array is not None:
+        if array.max_running is not None:
+            raise SubmissionRefused(
+                "TCS has no limit on how many elements of an array run at once: take max_running = "
+                f"{array.max_running} out of aws-job.json"
+            )
+        arguments += ["--bulk", "--sparam", f"{array.tasks[0]}-{array.tasks[-1]}"]
     if not stated.output:
-        arguments += ["-o", str(submission.scheduler_output)]
+        arguments += ["-o", f"{submission.scheduler_output}{'' if array is None else '.%b'}"]
         if not stated.error:
             arguments.append("-j")
     resources = _resources(submission)

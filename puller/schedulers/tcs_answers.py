@@ -143,6 +143,7 @@ def _listed(row: Mapping[str, str], now: float) -> ListedJob | None:
         exit_code=_code(state, pjm_code, row) if ended else None,
         user=row.get("USER") or None,
         submitted_at=epoch_of(row.get("ACCEPT", ""), now),
+        array=job_id.partition("[")[0] if "[" in job_id else None,
     )
 
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from puller.schedulers.array_tasks import USE_COUNT
 from puller.wrapper import split_script
 
 PREFIX = "#PJM"
@@ -19,7 +20,7 @@ _REFUSED = {
     "--step": "would make it a part of a chain of jobs: upload one job for each",
     "--interact": "would start an interactive job, which has no terminal here: remove it",
     "--mswk": "would start a master-worker job, which cannot be watched from here: remove it",
-    "--bulk": "would start the script several times in one directory: upload one job per element",
+    "--bulk": USE_COUNT,
     "-z": "would hide the job's id from the puller: remove it",
     "--help": "would only print something and never submit the job: remove it",
 }

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from job_protocol import identifiers
+from job_protocol.elements import Element, Elements, ElementState
 from job_protocol.job_settings import JobSettings, Retries
 from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role, Word
 from lambdas.errors import Conflict, ControlPlaneError
@@ -595,6 +596,61 @@ def test_a_stop_that_overtakes_the_second_file_upload_stops_that_run_only(
     user.admission.handle(upload)
     job = user.job("job0001")
     assert (job.run, job.outcome) == (2, Outcome.STOPPED)
+
+
+# ---- JOB_RETRY ----
+
+
+def _fail(user: UserOfASite, job_id: str, **attributes: object) -> None:
+    user.set_allocation(job_id, client_status=ClientStatus.FAILED, **attributes)
+    _publish(user, job_id)
+
+
+def test_a_retry_runs_what_was_recorded_once_however_often_it_is_delivered(
+    user: UserOfASite,
+) -> None:
+    user.uploads("job0001", **{"in.txt": b"1"})
+    recorded, first = user.inputs("job0001"), user.allocation("job0001")
+    user.put("job0001/in.txt", b"2")
+    _fail(user, "job0001")
+    retry = user.put_mark("job0001", Word.JOB_RETRY)
+    assert user.admission.handle(retry).action is Action.RETRY
+    job = user.job("job0001")
+    assert (job.run, job.active, user.inputs("job0001")) == (2, True, recorded)
+    assert user.allocation("job0001").id != first.id
+    assert user.admission.handle(retry).action is Action.IGNORE
+    assert user.job("job0001") == job
+
+
+def test_a_retry_that_a_stop_has_overtaken_does_not_run_and_can_be_asked_for_again(
+    user: UserOfASite,
+) -> None:
+    user.uploads("job0001")
+    _fail(user, "job0001")
+    retry = user.put_mark("job0001", Word.JOB_RETRY)
+    user.says("job0001", Word.JOB_STOP)
+    user.admission.handle(retry)
+    assert (user.job("job0001").run, user.job("job0001").outcome) == (2, Outcome.STOPPED)
+    assert user.says("job0001", Word.JOB_RETRY).action is Action.RETRY
+    assert (user.job("job0001").run, user.job("job0001").active) == (3, True)
+
+
+def test_the_retry_of_an_array_keeps_its_complete_elements_and_its_origin(
+    user: UserOfASite,
+) -> None:
+    user.put("job0001/aws-job.json", b'{"count": 3}')
+    user.uploads("job0001")
+    first = user.allocation("job0001")
+    states = (ElementState.COMPLETE, ElementState.FAILED, ElementState.STOPPED)
+    vector = Elements(tuple(Element(state) for state in states))
+    _fail(user, "job0001", elements=vector.pack())
+    for _ in range(2):  # the second time, the first retry was stopped before anybody had it
+        user.says("job0001", Word.JOB_RETRY)
+        again = user.allocation("job0001")
+        assert again.known_elements is not None
+        assert (again.known_elements.to_run, again.continues) == ((1, 2), first.id)
+        user.says("job0001", Word.JOB_STOP)
+        _publish(user, "job0001")
 
 
 # ---- the job's item ----

@@ -40,6 +40,7 @@ def test_the_parameters_name_table_region_and_every_site_and_bucket(template: Sy
         "site": "site-2",
         "bucket": BUCKET,
         "max_upload_files": 20_000,
+        "max_array_size": 10_000,
         "max_upload_bytes": 100 * 1024**3,
         "keep_days": 5,
         "silent_after_minutes": 180,

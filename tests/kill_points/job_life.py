@@ -129,6 +129,8 @@ class JobLife:
         problems: list[str] = []
         if (ran := self._executions()) != scenario.executions:
             problems.append(f"it ran {ran} times, not {scenario.executions}")
+        if scenario.lines and sorted(self.ledger.read_text().split()) != list(scenario.lines):
+            problems.append(f"its executions were {self.ledger.read_text().split()}")
         if (word := self.site.word(self.job_id)) != scenario.word:
             problems.append(f"its word is {word}, not {scenario.word}")
         allocation = self.site.details(self.job_id)["allocation"]
@@ -143,7 +145,8 @@ class JobLife:
         problems += self._held()
         earlier = self.site.jobs_dir / ".jobferry/earlier" / self.job_id
         aside = len(list(earlier.iterdir())) if earlier.exists() else 0
-        if aside != scenario.executions - 1:
+        expected = scenario.executions - 1 if scenario.aside is None else scenario.aside
+        if aside != expected:
             problems.append(f"{aside} earlier directories were put aside")
         if problems:
             raise Lost("; ".join(problems) + f"\n{self._story()}")

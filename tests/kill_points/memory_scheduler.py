@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from puller.schedulers.array_tasks import TaskNumbers
 from puller.schedulers.interface import (
     DeclaredPlaces,
     EndReason,
@@ -174,6 +175,8 @@ class MemoryScheduler:
     name: str = "slurm"
     directive_prefixes: tuple[str, ...] = ("#SBATCH",)
 
+    task_numbers = TaskNumbers(first=0, any_list=True)
+
     def script_problem(self, script: str) -> str | None:
         return None
 
@@ -199,6 +202,13 @@ class MemoryScheduler:
         shown = self.port("detail", lambda: self._listing().get(scheduler_id))
         assert shown is None or isinstance(shown, ListedJob)
         return shown
+
+    def element_id(self, array_id: str, task: int) -> str:
+        return f"{array_id}_{task}"
+
+    def details(self, array_id: str, wanted: Collection[str]) -> dict[str, ListedJob]:
+        found = {element: self.detail(element) for element in wanted}
+        return {element: job for element, job in found.items() if job is not None}
 
     def cancel(self, scheduler_id: str) -> None:
         def effect() -> None:

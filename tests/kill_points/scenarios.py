@@ -26,6 +26,9 @@ class Scenario:
         executions: how often a script of this job must have run, all in all.
         runs: how often the user uploads; all but the last run are never killed.
         stop: whether the user stops the job when it runs.
+        aside: how many directories must have been put aside; None for one less than executions.
+        lines: what the executions must have appended to the ledger, in any order.
+        schedulers: where it is played; empty for all.
     """
 
     name: str
@@ -39,6 +42,9 @@ class Scenario:
     executions: int = 1
     runs: int = 1
     stop: bool = False
+    aside: int | None = None
+    lines: tuple[str, ...] = ()
+    schedulers: tuple[str, ...] = ()
 
     def upload(self, site: Site, job_id: str, ledger: str) -> None:
         for key, content in self.shared.items():
@@ -101,4 +107,29 @@ SHARED = Scenario(
     results={"out.txt": b"MESH\n"},
 )
 
-SCENARIOS: tuple[Scenario, ...] = (PLAIN, EXIT_3, STOPPED, RUN_AGAIN, MANY_WITH_RETRY, SHARED)
+ARRAY = Scenario(
+    name="array and a retry",
+    script=(
+        '#!/bin/bash\necho "$JOBFERRY_ARRAY_INDEX" >> LEDGER\n'
+        "echo $JOBFERRY_ARRAY_INDEX > out.$JOBFERRY_ARRAY_INDEX; sleep 0.2\n"
+        "[ $JOBFERRY_ARRAY_INDEX != 2 ] || [ $(grep -c 2 LEDGER) -ge 2 ] || exit 4\n"
+    ),
+    settings={"count": 4, "retries": {"attempts": 1, "delay": 1}},
+    results={
+        **{f"out.{n}": f"{n}\n".encode() for n in range(4)},
+    },
+    executions=5,
+    aside=0,
+    lines=("0", "1", "2", "2", "3"),
+    schedulers=("local", "slurm"),
+)
+
+SCENARIOS: tuple[Scenario, ...] = (
+    PLAIN,
+    EXIT_3,
+    STOPPED,
+    RUN_AGAIN,
+    MANY_WITH_RETRY,
+    SHARED,
+    ARRAY,
+)

@@ -12,6 +12,7 @@ from typing import TypeVar
 from job_protocol.job_settings import JobSettings
 from job_protocol.object_keys import SCRIPT
 from puller.exit_file import ExitRecord, Records, read_records
+from puller.schedulers.array_tasks import ArrayTasks
 from puller.schedulers.interface import ListedJob, Scheduler, SchedulerState, Submission
 from puller.wrapper import render_wrapper, split_script
 
@@ -82,8 +83,18 @@ def prepare(
     settings: JobSettings | None = None,
     environment: Mapping[str, str] | None = None,
     site_arguments: tuple[str, ...] = (),
+    indexes: tuple[int, ...] | None = None,
 ) -> PreparedJob:
-    """Lay out a job as the puller does."""
+    """Lay out a job as the puller does; of an array, `indexes` of its elements."""
+    stated = settings or JobSettings()
+    array = None
+    if stated.array is not None:
+        array = ArrayTasks(
+            count=stated.array,
+            indexes=indexes or tuple(range(stated.array)),
+            max_running=stated.max_running,
+            numbers=scheduler.task_numbers,
+        )
     job_dir = jobs_dir / job
     control_dir = jobs_dir / ".jobferry/alloc" / str(uuid.uuid4())
     job_dir.mkdir(parents=True)
@@ -102,6 +113,7 @@ def prepare(
             redirect_stdout=not places.stdout,
             redirect_stderr=not places.stderr,
             enter_job_dir=not places.directory,
+            array=array,
         )
     )
     wrapper.chmod(0o700)
@@ -112,7 +124,8 @@ def prepare(
             job_dir=job_dir,
             wrapper=wrapper,
             scheduler_output=control_dir / "scheduler.out",
-            settings=settings or JobSettings(),
+            settings=stated,
+            array=array,
             environment=environment or {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"},
             site_arguments=site_arguments,
         ),

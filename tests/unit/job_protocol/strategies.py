@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from job_protocol.allocation import Allocation, LeftOut, ResultSummary
+from job_protocol.elements import Element, Elements, ElementState
 from job_protocol.job import Job
 from job_protocol.job_settings import Artifact, JobSettings, Resources, Retries, SharedInput
 from job_protocol.object_keys import Problem
@@ -43,6 +44,8 @@ job_settings = st.builds(
         memory_mb=st.none() | st.integers(1),
         gpus=st.none() | st.integers(1),
     ),
+    count=st.none() | st.integers(1, 100_000),
+    max_running=st.none() | st.integers(1, 1000),
     account=st.none() | text,
     queue=st.none() | text,
     retries=st.none() | st.builds(Retries, attempts=st.integers(0, 5), delay=st.integers(0, 100)),
@@ -74,6 +77,10 @@ results = st.builds(
     listed=st.lists(st.builds(LeftOut, text, text), max_size=3).map(tuple),
 )
 
+elements = st.lists(
+    st.builds(Element, st.sampled_from(ElementState), st.none() | st.integers(0, 255)), max_size=50
+).map(lambda listed: Elements(tuple(listed)))
+
 allocations = st.builds(
     Allocation,
     site=text,
@@ -98,6 +105,8 @@ allocations = st.builds(
     exit_code=st.none() | st.integers(0, 255),
     claimed_at=st.none() | times,
     ended_at=st.none() | times,
+    elements=st.none() | elements.map(Elements.pack),
+    continues=st.none() | text,
     results=st.none() | results,
     ttl=st.none() | times,
 )

@@ -47,3 +47,17 @@ def test_ids_never_change_because_they_lie_in_tables_and_buckets() -> None:
     assert identifiers.first_allocation("dc1", "job0001", "v1") == FROZEN_ALLOCATION
     assert identifiers.next_allocation(FROZEN_ALLOCATION) == FROZEN_NEXT
     assert identifiers.result_mark("dc1", "job0001", "out/a.txt") == FROZEN_MARK
+
+
+@given(st.uuids().map(str), st.integers(0, 2**24 - 1))
+def test_an_element_s_id_leads_back_to_its_allocation_and_index(array: str, index: int) -> None:
+    element = identifiers.element_allocation(array, index)
+    assert str(uuid.UUID(element)) == element
+    assert identifiers.element_index(array, element) == index
+    assert array.startswith(identifiers.element_prefix(element))
+    assert identifiers.element_allocation(array, 0) == array
+
+
+def test_the_id_of_another_allocation_is_no_element() -> None:
+    assert identifiers.element_index(FROZEN_ALLOCATION, FROZEN_NEXT) is None
+    assert identifiers.element_allocation(FROZEN_ALLOCATION, 1)[-6:] == "4829b4"

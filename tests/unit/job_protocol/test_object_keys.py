@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 
 from job_protocol import object_keys
 from job_protocol.object_keys import (
+    STDERR,
+    STDOUT,
     ancestors,
+    element_log,
     input_key,
     input_path_problems,
+    is_log,
     job_id_problems,
     job_of_mark,
     may_be_pushed,
@@ -208,8 +212,25 @@ def test_a_key_that_is_file_and_folder_is_a_problem(paths: list[str]) -> None:
 # ---- results ----
 
 
+@given(st.sampled_from([STDOUT, STDERR]), st.integers(0, 100_000))
+def test_the_log_of_an_element_is_a_log_and_no_input(name: str, index: int) -> None:
+    path = element_log(name, index)
+    assert is_log(path)
+    assert may_be_pushed(path)
+    assert input_path_problems("job", [path])
+
+
 @pytest.mark.parametrize(
-    "path", ["out/a.png", "aws-job-stdout.txt", "aws-job-stderr.txt", "aws-job.json", "d/aws-job-x"]
+    "path",
+    [
+        "out/a.png",
+        "aws-job-stdout.txt",
+        "aws-job-stderr.txt",
+        "aws-job-stdout.0.txt",
+        "aws-job-stderr.99999.txt",
+        "aws-job.json",
+        "d/aws-job-x",
+    ],
 )
 def test_a_result_may_be_pushed(path: str) -> None:
     assert may_be_pushed(path)
@@ -224,6 +245,9 @@ def test_a_result_may_be_pushed(path: str) -> None:
         "d/aws-job-stat.txt/",
         "aws-job-run.sh",
         "aws-job-allocation.json",
+        "aws-job-stdout.01.txt",
+        "aws-job-stdout.x.txt",
+        "aws-job-stdout..txt",
     ],
 )
 def test_a_status_name_at_any_depth_and_a_reserved_name_are_never_pushed(path: str) -> None:

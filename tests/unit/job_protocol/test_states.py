@@ -85,7 +85,7 @@ def test_the_word_of_a_live_job(client: ClientStatus | None, word: Word) -> None
 
 
 def test_a_word_belongs_to_the_user_or_to_jobferry_never_to_both() -> None:
-    assert {"FILE_UPLOAD", "JOB_STOP"} == USER_WORDS
+    assert {"FILE_UPLOAD", "JOB_STOP", "JOB_RETRY"} == USER_WORDS
     assert set(Word) == USER_WORDS | JOBFERRY_WORDS
     assert not USER_WORDS & JOBFERRY_WORDS
 

@@ -21,6 +21,7 @@ class MemoryAccess:
         self.fetched: list[str] = []
         self.states: list[Report] = []
         self.stopped: list[str] = []
+        self.retried: list[str] = []
         self.failures: list[Exception] = []
 
     def location(self, job_id: str) -> str:
@@ -40,6 +41,9 @@ class MemoryAccess:
 
     def stop(self, job_id: str) -> None:
         self.stopped.append(job_id)
+
+    def retry(self, job_id: str) -> None:
+        self.retried.append(job_id)
 
     def files(self, job_id: str, under: str = "", after: str = "") -> Iterator[RemoteFile]:
         for path, (content, modified, _) in self.contents.items():

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_protocol.allocation import Allocation
+from job_protocol.elements import Element, Elements, ElementState
 from job_protocol.identifiers import next_allocation
 from job_protocol.job import Job
 from job_protocol.job_settings import JobSettings, Retries
@@ -217,3 +218,55 @@ def test_an_allocation_that_is_not_the_current_one_says_nothing() -> None:
 def test_a_dead_job_stays_dead() -> None:
     job = a_dead_job()
     assert derive(job, an_allocation(client_status=ClientStatus.RUNNING), NOW).job is job
+
+
+def test_the_next_attempt_at_an_array_keeps_what_is_complete_and_its_directory() -> None:
+    states = (ElementState.COMPLETE, ElementState.FAILED, ElementState.KEPT, ElementState.LOST)
+    vector = Elements(tuple(Element(state) for state in states))
+    failed = an_allocation(
+        client_status=ClientStatus.FAILED,
+        settings=replace(RETRIES, count=4),
+        elements=vector.pack(),
+        scheduler_id="17",
+        exit_code=3,
+    )
+    successor = next_attempt(failed, NOW)
+    assert successor is not None
+    assert (successor.continues, successor.attempt) == (failed.id, 1)
+    elements = successor.known_elements
+    assert elements is not None
+    assert elements.to_run == (1, 3)
+    assert elements.of(ElementState.KEPT) == (0, 2)
+    assert successor.exit_code is None
+
+
+def test_the_next_attempt_at_a_single_job_begins_anew() -> None:
+    failed = an_allocation(client_status=ClientStatus.FAILED, settings=RETRIES)
+    successor = next_attempt(failed, NOW)
+    assert successor is not None
+    assert (successor.continues, successor.elements) == (None, None)
+
+
+def test_an_array_of_which_nothing_can_be_read_runs_as_a_whole() -> None:
+    settings = replace(RETRIES, count=4)
+    failed = an_allocation(client_status=ClientStatus.FAILED, settings=settings, elements=b"?")
+    successor = next_attempt(failed, NOW)
+    assert successor is not None
+    assert successor.elements is None
+
+
+def test_each_step_of_an_array_is_published() -> None:
+    states = [ElementState.COMPLETE, ElementState.RUNNING, ElementState.QUEUED]
+    running = an_allocation(
+        client_status=ClientStatus.RUNNING,
+        settings=JobSettings(count=3),
+        scheduler="slurm",
+        scheduler_id="17",
+        elements=Elements(tuple(Element(state) for state in states)).pack(),
+    )
+    job = derive(a_job(), running, NOW).job
+    assert job.message == "slurm job 17 runs; of 3 elements 1 have ended, 1 run"
+    published = replace(job, unpublished=False)
+    assert derive(published, running, NOW).job is published
+    further = Elements((Element(ElementState.COMPLETE),) * 2 + (Element(),)).pack()
+    assert derive(published, replace(running, elements=further), NOW).job.unpublished

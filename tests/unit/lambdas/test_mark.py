@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_protocol.job import Job
-from job_protocol.states import JOBFERRY_WORDS, JobKind, Role, Word
+from job_protocol.states import JOBFERRY_WORDS, JobKind, Outcome, Role, Word
 from lambdas.rules.mark import Action, decide, is_newer, word_of_body, word_of_etag
 from tests.unit.job_protocol.strategies import jobs
 from tests.unit.lambdas.examples import a_dead_job, a_folder, a_job, a_mark, a_rejected_upload
@@ -36,6 +36,12 @@ TABLE = {
     (Word.JOB_STOP, "rejected"): Action.REMEMBER_STOP,
     (Word.JOB_STOP, "folder"): Action.REMEMBER_STOP,
     (Word.JOB_STOP, "template"): Action.REMEMBER_STOP,
+    (Word.JOB_RETRY, "none"): Action.REJECT,
+    (Word.JOB_RETRY, "active"): Action.REASSERT,
+    (Word.JOB_RETRY, "dead"): Action.REASSERT,  # it is complete
+    (Word.JOB_RETRY, "rejected"): Action.REJECT,
+    (Word.JOB_RETRY, "folder"): Action.REJECT,
+    (Word.JOB_RETRY, "template"): Action.REJECT,
     (None, "none"): Action.REJECT,
     (None, "active"): Action.REASSERT,
     (None, "dead"): Action.REJECT,
@@ -49,6 +55,22 @@ TABLE = {
 def test_a_newer_word_of_the_user_is_acted_on(word: Word | None, state: str) -> None:
     decision = decide(word, a_mark(sequencer="11"), JOBS[state])
     assert decision.action is TABLE[word, state]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.STOPPED, Outcome.LOST])
+def test_a_job_that_did_not_complete_is_retried(outcome: Outcome) -> None:
+    newer = a_mark(sequencer="11")
+    assert decide(Word.JOB_RETRY, newer, a_dead_job(outcome)).action is Action.RETRY
+    older = a_mark(sequencer="0f")
+    assert decide(Word.JOB_RETRY, older, a_dead_job(outcome)).action is Action.IGNORE
+    nothing = a_dead_job(outcome, current=None)
+    assert decide(Word.JOB_RETRY, newer, nothing).action is Action.REASSERT
+
+
+def test_a_retry_after_a_rejected_upload_says_what_to_do() -> None:
+    decision = decide(Word.JOB_RETRY, a_mark(sequencer="11"), a_dead_job(Outcome.REJECTED))
+    assert decision.action is Action.REASSERT
+    assert "FILE_UPLOAD" in (decision.note or "")
 
 
 @pytest.mark.parametrize("sequencer", ["10", "0f", "100", "1"])

@@ -315,3 +315,13 @@ def test_the_published_schema_is_current() -> None:
     assert json.loads(PUBLISHED.read_text()) == json_schema(), (
         "run: python -m lambdas.rules.settings_form > docs/aws-job.schema.json"
     )
+
+
+def test_a_throttle_without_an_array_is_told() -> None:
+    settings, problems = parse_settings("key", b'{"max_running": 3}')
+    assert settings == JobSettings()
+    assert "count" in problems[0].problem
+    settings, problems = parse_settings("key", b'{"count": 9, "max_running": 3}')
+    assert (settings.array, settings.max_running, problems) == (9, 3, [])
+    settings, _ = parse_settings("key", b'{"count": 1}')
+    assert settings.array is None

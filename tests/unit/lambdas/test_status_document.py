@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_protocol.allocation import Allocation, LeftOut, ResultSummary
+from job_protocol.elements import Element, Elements, ElementState
 from job_protocol.job import Job
+from job_protocol.job_settings import JobSettings
 from job_protocol.object_keys import Problem
 from job_protocol.states import ClientStatus, JobStatus, Outcome
 from lambdas.rules.status_document import details, event_detail, iso, render_details, wants_event
@@ -142,3 +144,43 @@ def test_the_end_is_announced_and_the_rest_where_it_is_asked_for(
 ) -> None:
     wanted = wants_event(a_job(announce=announce, status=status), every_transition=every)
     assert wanted == (announce and (every or status is JobStatus.DEAD))
+
+
+def test_an_array_is_told_by_counts_and_by_what_did_not_complete() -> None:
+    bad = {index: Element(ElementState.FAILED, index % 256) for index in range(200)}
+    vector = Elements.queued(1000).changed(
+        {
+            **dict.fromkeys(range(1000), Element(ElementState.COMPLETE, 0)),
+            **bad,
+            998: Element(ElementState.KEPT, 0),
+            999: Element(ElementState.LOST),
+        }
+    )
+    ended = an_allocation(
+        settings=JobSettings(count=1000),
+        elements=vector.pack(),
+        client_status=ClientStatus.FAILED,
+    )
+    array = details(a_job(), ended, now=NOW, site_last_seen=None)["allocation"]["array"]
+    first = array.pop("failed_first")
+    assert array == {"count": 1000, "complete": 799, "failed": 200, "lost": 1, "complete_before": 1}
+    assert len(first) == 100
+    assert first[3] == {"index": 3, "state": "failed", "exit_code": 3}
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(ClientStatus.PENDING, {"queued": 3}), (ClientStatus.FAILED, {"not_run": 3})],
+)
+def test_elements_of_an_array_that_never_ran_do_not_wait(
+    status: ClientStatus, told: dict[str, int]
+) -> None:
+    allocation = an_allocation(settings=JobSettings(count=3), client_status=status)
+    document = details(a_job(), allocation, now=NOW, site_last_seen=None)
+    assert document["allocation"]["array"] == {"count": 3, **told}
+
+
+def test_elements_that_cannot_be_read_keep_nothing_else_from_being_told() -> None:
+    allocation = an_allocation(settings=JobSettings(count=3), elements=b"?")
+    document = details(a_job(), allocation, now=NOW, site_last_seen=None)
+    assert "not a vector" in document["allocation"]["array"]["problem"]

@@ -223,3 +223,10 @@ def test_nothing_is_submitted_again_unless_no_trace_is_left_and_the_operator_say
     else:
         assert decided.scheduler_id is not None
         assert decided.scheduler_id in (owner, listed and listed.id, "17", word.scheduler_id)
+
+
+def test_an_array_is_adopted_under_its_own_id_whichever_element_is_listed() -> None:
+    element = replace(job("17_3"), array="17")
+    plan = decide(SUBMITTING, replace(NO_TRACE, listed=element), UNSURE)
+    assert isinstance(plan, Plan)
+    assert (plan.way, plan.scheduler_id) == (Way.OBSERVE, "17")

@@ -233,7 +233,7 @@ def test_a_cancellation_that_did_not_get_through_is_told() -> None:
         ("#BSUB -Ip", "interactive"),
         ("#BSUB -pack jobs.txt", "-pack"),
         ("#BSUB -V", "never submit"),
-        ('#BSUB -J "a[1-10]%2"', "one job per element"),
+        ('#BSUB -J "a[1-10]%2"', "state `count` in aws-job.json"),
         ("true\n#BSUB -K", "-K"),
     ],
 )

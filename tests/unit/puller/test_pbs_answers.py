@@ -108,7 +108,8 @@ def test_the_identity_survives_what_pbs_does_to_paths(arguments: str, identity: 
 
 
 def test_ids_of_a_selection() -> None:
-    assert parse_ids("1.pbs\n2[].pbs\n3.pbs.example.org\n") == ["1.pbs", "3.pbs.example.org"]
+    ids = parse_ids("1.pbs\n2[].pbs\n2[7].pbs\n3.pbs.example.org\n")
+    assert ids == ["1.pbs", "2[].pbs", "3.pbs.example.org"]
     with pytest.raises(SchedulerUnavailable):
         parse_ids("Good morning\n")
 

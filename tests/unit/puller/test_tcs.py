@@ -149,7 +149,7 @@ def test_a_listing_has_live_jobs_and_those_that_ended_just_now() -> None:
     run = Replay(pjstat=[LIVE, ENDED])
     jobs = Tcs({"PATH": "/usr/bin"}, run=run).list_mine()
     assert {"101", "204"} <= set(jobs)
-    assert run.asked[1][-2:] == ["-H", "day=1"]
+    assert run.asked[1][-3:] == ["-H", "day=1", "-E"]
 
 
 def test_a_job_that_ends_between_the_two_questions_has_ended() -> None:
@@ -210,7 +210,7 @@ def test_a_cancellation_that_did_not_get_through_is_told() -> None:
         ('#PJM --step --sparam "sn=1"', "--step"),
         ("#PJM --interact", "interactive"),
         ("#PJM --mswk", "master-worker"),
-        ("#PJM --bulk --sparam 0-199", "one job per element"),
+        ("#PJM --bulk --sparam 0-199", "state `count` in aws-job.json"),
         ("#PJM -z jid", "hide"),
         ("#PJM --help", "never submit"),
     ],

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from job_protocol.object_keys import SCRIPT, STDERR, STDOUT
+from puller.array_wrapper import element_dir
 from puller.exit_file import ExitRecord, Records, read_records
+from puller.schedulers.array_tasks import ArrayTasks, TaskNumbers
 from puller.wrapper import render_wrapper, split_script
 
 NAMES = ["job0001", "a b", "it's", '"x" $HOME `id`', "計算 ジョブ", "-n", "back\\slash", "@run@"]
@@ -273,3 +275,139 @@ def test_without_its_job_directory_the_script_has_failed(site: Site) -> None:
     assert code == 126
     assert "No such file" in said
     assert site.exit().code == 126
+
+
+def element(site: Site, task: int, **variables: str) -> tuple[int, str]:
+    array_id = variables.pop("array_id", "40")
+    return site.run(
+        job_id=str(100 + task),
+        SLURM_ARRAY_JOB_ID=array_id,
+        SLURM_ARRAY_TASK_ID=str(task),
+        **variables,
+    )
+
+
+def array(
+    count: int, indexes: tuple[int, ...] | None = None, *, any_list: bool = True
+) -> ArrayTasks:
+    return ArrayTasks(
+        count=count,
+        indexes=indexes or tuple(range(count)),
+        max_running=None,
+        numbers=TaskNumbers(first=0, any_list=any_list),
+    )
+
+
+ARRAY_SCRIPT = (
+    '#!/bin/sh\necho "$JOBFERRY_ARRAY_INDEX/$JOBFERRY_ARRAY_COUNT $SLURM_ARRAY_TASK_ID"\n'
+    "echo oops >&2; exit $JOBFERRY_ARRAY_INDEX\n"
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_element_has_records_and_logs_of_its_own(tmp_path: Path, name: str) -> None:
+    site = Site(tmp_path, name)
+    site.prepare(ARRAY_SCRIPT, array=array(3))
+    for task in (2, 0):
+        assert element(site, task) == (task, "")
+        records = read_records(element_dir(site.control_dir, task))
+        assert records.exit is not None
+        assert records.start is not None
+        assert (records.exit.scheduler_id, records.exit.code) == ("40", task)
+        log = site.job_dir / f"aws-job-stdout.{task}.txt"
+        assert log.read_text() == f"{task}/3 {task}\n"
+        assert (site.job_dir / f"aws-job-stderr.{task}.txt").read_text() == "oops\n"
+        assert records.start.stdout == log
+    assert site.records().owner == "40"
+    assert site.records().exit is None
+
+
+def test_tasks_that_were_numbered_anew_compute_their_elements(site: Site) -> None:
+    site.prepare(ARRAY_SCRIPT, array=array(9, (3, 7), any_list=False))
+    assert element(site, 1) == (7, "")
+    assert (site.job_dir / "aws-job-stdout.7.txt").read_text() == "7/9 7\n"
+
+
+def test_an_element_of_a_second_submission_leaves(site: Site) -> None:
+    site.prepare(ARRAY_SCRIPT, array=array(3))
+    assert element(site, 1)[0] == 1
+    code, said = element(site, 2, array_id="41")
+    assert code == 0
+    assert "job 40 already runs" in said
+    assert not (site.job_dir / "aws-job-stdout.2.txt").exists()
+
+
+def test_a_requeued_element_removes_its_stale_exit_file_and_no_other(site: Site) -> None:
+    site.prepare("#!/bin/sh\n[ -e again ] && : >up && exec sleep 30\nexit 3\n", array=array(2))
+    assert [element(site, task)[0] for task in (0, 1)] == [3, 3]
+    (site.job_dir / "again").touch()
+    variables = {"SLURM_ARRAY_JOB_ID": "40", "SLURM_ARRAY_TASK_ID": "1"}
+    process = site.start(job_id="101", SLURM_RESTART_COUNT="1", **variables)
+    site.wait_for("up")
+    assert read_records(element_dir(site.control_dir, 1)).exit is None
+    assert read_records(element_dir(site.control_dir, 0)).exit is not None
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(30)
+    again = read_records(element_dir(site.control_dir, 1)).exit
+    assert again is not None
+    assert (again.restart, again.code) == (1, 143)
+
+
+def test_many_elements_that_start_at_once_agree_on_the_submission(site: Site) -> None:
+    site.prepare("#!/bin/sh\n", array=array(30))
+    running = [
+        site.start(job_id=str(task), SLURM_ARRAY_JOB_ID="40", SLURM_ARRAY_TASK_ID=str(task))
+        for task in range(30)
+    ]
+    assert [process.wait(60) for process in running] == [0] * 30
+    assert all(read_records(element_dir(site.control_dir, n)).exit for n in range(30))
+    assert {path.name for path in site.control_dir.iterdir()} == {"elements", "once", "wrapper.sh"}
+
+
+def test_a_wrapper_of_an_array_that_is_no_task_says_so(site: Site) -> None:
+    site.prepare(ARRAY_SCRIPT, array=array(3))
+    code, said = site.run()
+    assert code == 71
+    assert "SLURM_ARRAY_TASK_ID" in said
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "first", "variables", "array_id"),
+    [
+        ("slurm", 0, {"SLURM_ARRAY_JOB_ID": "40", "SLURM_ARRAY_TASK_ID": "4"}, "40"),
+        ("local", 0, {"JOBFERRY_LOCAL_ARRAY": "7.8.abc", "JOBFERRY_LOCAL_TASK": "4"}, "7.8.abc"),
+        ("sge", 1, {"JOB_ID": "40", "SGE_TASK_ID": "5"}, "40"),
+        (
+            "pbs",
+            0,
+            {"PBS_JOBID": "40[4].pbs.example.org", "PBS_ARRAY_INDEX": "4"},
+            "40[].pbs.example.org",
+        ),
+        ("lsf", 1, {"LSB_JOBID": "40", "LSB_JOBINDEX": "5"}, "40"),
+        ("tcs", 0, {"PJM_JOBID": "40", "PJM_BULKNUM": "4"}, "40"),
+        ("tcs", 0, {"PJM_JOBID": "40[4]", "PJM_BULKNUM": "4"}, "40"),
+    ],
+)
+def test_an_element_finds_its_number_in_every_scheduler_s_variables(
+    site: Site, scheduler: str, first: int, variables: dict[str, str], array_id: str
+) -> None:
+    site.job_dir.mkdir()
+    site.control_dir.mkdir()
+    (site.job_dir / SCRIPT).write_text("#!/bin/sh\necho $JOBFERRY_ARRAY_INDEX $MINE\n")
+    (site.control_dir / "environment").write_bytes(b"MINE=login\0")
+    numbers = TaskNumbers(first=first, any_list=False)
+    tasks = ArrayTasks(count=9, indexes=tuple(range(9)), max_running=None, numbers=numbers)
+    wrapper = render_wrapper(
+        split_script("#!/bin/sh\n", ()),
+        scheduler=scheduler,
+        job_dir=site.job_dir,
+        control_dir=site.control_dir,
+        array=tasks,
+    )
+    (site.control_dir / "wrapper.sh").write_text(wrapper)
+    assert site.run(MINE="login", **variables) == (0, "")
+    found = read_records(element_dir(site.control_dir, 4))
+    assert found.exit is not None
+    assert found.exit.scheduler_id == array_id
+    assert site.records().owner == array_id
+    assert (site.job_dir / "aws-job-stdout.4.txt").read_text() == "4 login\n"
