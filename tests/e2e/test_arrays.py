@@ -66,81 +66,81 @@ def check_retry(site: Site, job: str) -> None:
 
 
 def test_a_local_array_and_its_retry(site: Site) -> None:
-    check_retry(site, "array")
+    check_retry(site, "sweep-array")
 
 
 def test_retries_run_only_the_elements_that_failed(site: Site) -> None:
     upload(
         site,
-        "attempts",
+        "sweep-attempts",
         "#!/bin/bash\necho x >> ran.$JOBFERRY_ARRAY_INDEX\n"
         "[ $JOBFERRY_ARRAY_INDEX != 2 ] || [ $(wc -l < ran.2) -ge 2 ]\n",
         count=4,
         retries={"attempts": 1, "delay": 1},
     )
-    assert site.run_to_end("attempts") == "JOB_COMPLETE"
-    ran = [(site.jobs_dir / "attempts" / f"ran.{n}").read_text() for n in range(4)]
+    assert site.run_to_end("sweep-attempts") == "JOB_COMPLETE"
+    ran = [(site.jobs_dir / "sweep-attempts" / f"ran.{n}").read_text() for n in range(4)]
     assert ran == ["x\n", "x\n", "x\nx\n", "x\n"]
-    assert site.details("attempts")["allocation"]["attempt"] == 2
+    assert site.details("sweep-attempts")["allocation"]["attempt"] == 2
 
 
 def test_a_job_that_is_no_array_is_retried_with_its_recorded_inputs(site: Site) -> None:
-    site.upload("again", "#!/bin/sh\ncat in.txt >> out.txt\nexit 3\n", {"in.txt": b"first\n"})
-    assert site.run_to_end("again") == "JOB_FAILED"
-    site.put("again/in.txt", b"changed since\n")
-    site.mark("again", "JOB_RETRY")
-    site.wait_for("again", "JOB_QUEUED", seconds=20)
-    assert site.run_to_end("again") == "JOB_FAILED"
-    assert site.details("again")["run"] == 2
-    assert site.get("again/out.txt") == b"first\n"
+    site.upload("sweep-again", "#!/bin/sh\ncat in.txt >> out.txt\nexit 3\n", {"in.txt": b"first\n"})
+    assert site.run_to_end("sweep-again") == "JOB_FAILED"
+    site.put("sweep-again/in.txt", b"changed since\n")
+    site.mark("sweep-again", "JOB_RETRY")
+    site.wait_for("sweep-again", "JOB_QUEUED", seconds=20)
+    assert site.run_to_end("sweep-again") == "JOB_FAILED"
+    assert site.details("sweep-again")["run"] == 2
+    assert site.get("sweep-again/out.txt") == b"first\n"
 
 
 def test_what_is_complete_is_not_retried(site: Site) -> None:
-    site.upload("well", "#!/bin/sh\ntrue\n")
-    assert site.run_to_end("well") == "JOB_COMPLETE"
-    site.mark("well", "JOB_RETRY")
-    site.wait_for("well", "JOB_COMPLETE", seconds=20)
-    assert "complete" in site.details("well")["note"]
-    assert site.details("well")["run"] == 1
+    site.upload("sweep-well", "#!/bin/sh\ntrue\n")
+    assert site.run_to_end("sweep-well") == "JOB_COMPLETE"
+    site.mark("sweep-well", "JOB_RETRY")
+    site.wait_for("sweep-well", "JOB_COMPLETE", seconds=20)
+    assert "complete" in site.details("sweep-well")["note"]
+    assert site.details("sweep-well")["run"] == 1
 
 
 def test_an_array_that_is_stopped_keeps_what_was_complete(site: Site) -> None:
     upload(
         site,
-        "stopped",
+        "sweep-stopped",
         "#!/bin/bash\n[ $JOBFERRY_ARRAY_INDEX = 0 ] || exec sleep 60\n",
         count=5,
         max_running=2,
     )
-    site.wait_for("stopped", "JOB_QUEUED", seconds=20)
-    site.wait_for("stopped", "JOB_RUNNING", seconds=20, between=site.pull)
-    site.mark("stopped", "JOB_STOP")
-    site.wait_for("stopped", *DEAD, seconds=60, between=site.pull)
-    assert site.word("stopped") == "JOB_STOPPED"
-    array = site.details("stopped")["allocation"]["array"]
+    site.wait_for("sweep-stopped", "JOB_QUEUED", seconds=20)
+    site.wait_for("sweep-stopped", "JOB_RUNNING", seconds=20, between=site.pull)
+    site.mark("sweep-stopped", "JOB_STOP")
+    site.wait_for("sweep-stopped", *DEAD, seconds=60, between=site.pull)
+    assert site.word("sweep-stopped") == "JOB_STOPPED"
+    array = site.details("sweep-stopped")["allocation"]["array"]
     assert (array["complete"], array["stopped"]) == (1, 4)
 
 
 def test_progress_is_shown_while_an_array_runs(site: Site) -> None:
     upload(
         site,
-        "progress",
+        "sweep-progress",
         "#!/bin/bash\nwhile [ ! -e go.$JOBFERRY_ARRAY_INDEX ]; do sleep 0.05; done\n",
         count=3,
         max_running=3,
     )
-    site.wait_for("progress", "JOB_QUEUED", seconds=20)
-    site.wait_for("progress", "JOB_RUNNING", seconds=20, between=site.pull)
-    (site.jobs_dir / "progress/go.1").touch()
+    site.wait_for("sweep-progress", "JOB_QUEUED", seconds=20)
+    site.wait_for("sweep-progress", "JOB_RUNNING", seconds=20, between=site.pull)
+    (site.jobs_dir / "sweep-progress/go.1").touch()
     deadline = time.monotonic() + 30
-    while "complete" not in site.details("progress")["allocation"]["array"]:
-        assert time.monotonic() < deadline, site.details("progress")
+    while "complete" not in site.details("sweep-progress")["allocation"]["array"]:
+        assert time.monotonic() < deadline, site.details("sweep-progress")
         site.pull()
-    assert site.details("progress")["message"].endswith("of 3 elements 1 have ended, 2 run")
-    assert site.word("progress") == "JOB_RUNNING"
+    assert site.details("sweep-progress")["message"].endswith("of 3 elements 1 have ended, 2 run")
+    assert site.word("sweep-progress") == "JOB_RUNNING"
     for index in (0, 2):
-        (site.jobs_dir / f"progress/go.{index}").touch()
-    assert site.run_to_end("progress") == "JOB_COMPLETE"
+        (site.jobs_dir / f"sweep-progress/go.{index}").touch()
+    assert site.run_to_end("sweep-progress") == "JOB_COMPLETE"
 
 
 def jobferry(site: Site, *arguments: str) -> str:
@@ -165,22 +165,24 @@ def test_an_array_from_the_command_line(site: Site, tmp_path: Path) -> None:
         "#!/bin/bash\necho attempt\n[ $JOBFERRY_ARRAY_INDEX != 1 ] || "
         "[ $(grep -c attempt aws-job-stdout.1.txt) -ge 2 ]\n"
     )
-    jobferry(site, "submit", str(script), "--job", "cli", "--count", "3", "--max-running", "2")
-    assert site.run_to_end("cli") == "JOB_FAILED"
-    shown = jobferry(site, "status", "cli")
+    jobferry(
+        site, "submit", str(script), "--job", "sweep-cli", "--count", "3", "--max-running", "2"
+    )
+    assert site.run_to_end("sweep-cli") == "JOB_FAILED"
+    shown = jobferry(site, "status", "sweep-cli")
     assert "= 3: 2 complete, 1 failed" in shown
     assert "= 1 (1)" in shown
-    jobferry(site, "retry", "cli", "--failed")
-    site.wait_for("cli", "JOB_QUEUED", seconds=20)
-    assert site.run_to_end("cli") == "JOB_COMPLETE"
-    assert jobferry(site, "logs", "cli", "--element", "1") == "attempt\nattempt\n"
-    assert jobferry(site, "logs", "cli", "--element", "0") == "attempt\n"
+    jobferry(site, "retry", "sweep-cli", "--failed")
+    site.wait_for("sweep-cli", "JOB_QUEUED", seconds=20)
+    assert site.run_to_end("sweep-cli") == "JOB_COMPLETE"
+    assert jobferry(site, "logs", "sweep-cli", "--element", "1") == "attempt\nattempt\n"
+    assert jobferry(site, "logs", "sweep-cli", "--element", "0") == "attempt\n"
 
 
 def test_an_array_beyond_the_site_s_limit_is_rejected(site: Site) -> None:
-    upload(site, "large", "#!/bin/sh\n", count=10_001)
-    assert site.wait_for("large", *DEAD, seconds=20) == "FILE_REJECTED"
-    assert "at most 10000" in site.details("large")["reasons"][0]["problem"]
+    upload(site, "sweep-large", "#!/bin/sh\n", count=10_001)
+    assert site.wait_for("sweep-large", *DEAD, seconds=20) == "FILE_REJECTED"
+    assert "at most 10000" in site.details("sweep-large")["reasons"][0]["problem"]
 
 
 @pytest.mark.slurm
