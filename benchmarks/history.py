@@ -9,7 +9,7 @@ from benchmarks.rig import Rig
 from job_protocol.allocation import Allocation
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus, JobStatus, Outcome
-from lambdas.ports.job_table import allocation_item, job_item
+from lambdas.ports.job_items import allocation_item, job_item
 from tests.e2e.site import Site
 
 _AT_ONCE = 4

@@ -15,7 +15,8 @@ from job_protocol import identifiers
 from job_protocol.allocation import Allocation
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus, JobStatus
-from lambdas.ports.job_table import JobTable, allocation_item, job_item
+from lambdas.ports.job_items import allocation_item, job_item
+from lambdas.ports.job_table import JobTable
 from puller.cloud.queue import CloudQueue
 from tests.e2e.site import Site
 

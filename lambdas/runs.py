@@ -14,7 +14,8 @@ from job_protocol.manifest import INLINE_LIMIT, Manifest
 from job_protocol.object_keys import Problem
 from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role
 from lambdas.errors import Conflict
-from lambdas.ports.job_table import JobTable, as_folder
+from lambdas.ports.job_items import as_folder
+from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
 from lambdas.rules.again import again

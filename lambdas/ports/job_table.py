@@ -3,79 +3,28 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from job_protocol import dynamodb_json, table_keys
 from job_protocol.allocation import Allocation
-from job_protocol.items import from_attributes, to_attributes
+from job_protocol.items import from_attributes
 from job_protocol.job import Job
-from job_protocol.states import ClientStatus, Desired, Role
+from job_protocol.states import ClientStatus, Desired
 from lambdas.errors import Conflict
+from lambdas.ports.job_items import (
+    ABSENT,
+    HAS_ENDED,
+    TERMINAL,
+    Condition,
+    allocation_item,
+    as_read,
+    job_item,
+    typed_key,
+)
 
 _BATCH_GET_LIMIT = 100
-
-
-def _typed_key(key: table_keys.Key) -> dict[str, Any]:
-    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
-
-
-def job_item(job: Job) -> dict[str, Any]:
-    """A job as it lies in the table, with its index keys."""
-    attributes = to_attributes(job)
-    key = table_keys.job(job.site, job.id)
-    attributes.update(pk=key.pk, sk=key.sk)
-    if job.submitted is not None:
-        attributes["lpk"] = table_keys.list_partition(job.site)
-        attributes["lsk"] = table_keys.listed(job.submitted, job.id)
-    return dynamodb_json.encode(attributes)
-
-
-def allocation_item(allocation: Allocation) -> dict[str, Any]:
-    """A new allocation as it lies in the table, waiting in its site's queue."""
-    attributes = to_attributes(allocation)
-    key = table_keys.allocation(allocation.site, allocation.id)
-    attributes.update(pk=key.pk, sk=key.sk)
-    if not allocation.client_status.terminal:
-        attributes["qpk"] = table_keys.queue_partition(allocation.site)
-        attributes["qsk"] = table_keys.queue_pending(
-            allocation.priority, allocation.created, allocation.not_before
-        )
-    return dynamodb_json.encode(attributes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Condition:
-    expression: str
-    names: dict[str, str]
-    values: dict[str, Any]
-
-    def arguments(self) -> dict[str, Any]:
-        arguments: dict[str, Any] = {"ConditionExpression": self.expression}
-        if self.names:
-            arguments["ExpressionAttributeNames"] = self.names
-        if self.values:
-            arguments["ExpressionAttributeValues"] = self.values
-        return arguments
-
-
-ABSENT = _Condition("attribute_not_exists(pk)", {}, {})
-
-
-def _as_read(job: Job | None) -> _Condition:
-    """The item is as it was read: the same revision, and the same publisher at work (or none)."""
-    if job is None:
-        return ABSENT
-    values = {":rev": {"N": str(job.rev)}}
-    if job.lease is None:
-        return _Condition("rev = :rev AND attribute_not_exists(lease)", {}, values)
-    return _Condition("rev = :rev AND lease = :lease", {}, values | {":lease": {"S": job.lease}})
-
-
-_TERMINAL = {f":t{n}": s for n, s in enumerate(sorted(s for s in ClientStatus if s.terminal))}
-_HAS_ENDED = f"client_status IN ({', '.join(_TERMINAL)})"
 
 
 class JobTable:
@@ -103,7 +52,7 @@ class JobTable:
 
     def _get(self, key: table_keys.Key) -> dict[str, Any] | None:
         answer = self._client.get_item(
-            TableName=self._table, Key=_typed_key(key), ConsistentRead=True
+            TableName=self._table, Key=typed_key(key), ConsistentRead=True
         )
         return dynamodb_json.decode(answer["Item"]) if "Item" in answer else None
 
@@ -111,7 +60,7 @@ class JobTable:
         """Those of the given job items that exist, read consistently; at most 100 ids."""
         if not job_ids:
             return {}
-        wanted = [_typed_key(table_keys.job(site, job_id)) for job_id in job_ids]
+        wanted = [typed_key(table_keys.job(site, job_id)) for job_id in job_ids]
         found: dict[str, Job] = {}
         while wanted:
             answer = self._client.batch_get_item(
@@ -148,7 +97,7 @@ class JobTable:
         """
         try:
             self._client.put_item(
-                TableName=self._table, Item=job_item(new), **_as_read(read).arguments()
+                TableName=self._table, Item=job_item(new), **as_read(read).arguments()
             )
         except self._client.exceptions.ConditionalCheckFailedException as error:
             raise Conflict(f"job {new.id!r} changed meanwhile") from error
@@ -175,12 +124,12 @@ class JobTable:
             Conflict: one of them failed.
         """
         writes = [
-            {"Put": self._put(job_item(new), _as_read(read))},
+            {"Put": self._put(job_item(new), as_read(read))},
             {"Put": self._put(allocation_item(allocation), ABSENT)},
         ]
         if task_token is not None:
             key = table_keys.task_token(new.site, new.id, new.run)
-            item = {**_typed_key(key), "task_token": {"S": task_token}}
+            item = {**typed_key(key), "task_token": {"S": task_token}}
             writes.append({"Put": {"TableName": self._table, "Item": item}})
         self._transact(*writes, job_id=new.id)
 
@@ -197,7 +146,7 @@ class JobTable:
         with suppress(self._client.exceptions.ConditionalCheckFailedException):
             self._client.update_item(
                 TableName=self._table,
-                Key=_typed_key(table_keys.task_token(job.site, job.id, job.run)),
+                Key=typed_key(table_keys.task_token(job.site, job.id, job.run)),
                 UpdateExpression="SET #ttl = :ttl",
                 ConditionExpression="attribute_exists(pk)",
                 ExpressionAttributeNames={"#ttl": "ttl"},
@@ -252,13 +201,13 @@ class JobTable:
             read,
             new,
             update="SET desired = :stop, qpk = :qpk, qsk = :qsk",
-            condition=f"attribute_exists(#token) AND NOT {_HAS_ENDED}",
+            condition=f"attribute_exists(#token) AND NOT {HAS_ENDED}",
             names={"#token": "token"},
             values={
                 ":stop": Desired.STOP,
                 ":qpk": table_keys.queue_partition(read.site),
                 ":qsk": table_keys.queue_stop(now),
-                **_TERMINAL,
+                **TERMINAL,
             },
         )
 
@@ -274,9 +223,9 @@ class JobTable:
             read,
             new,
             update="SET desired = :stop",
-            condition=_HAS_ENDED,
+            condition=HAS_ENDED,
             names={},
-            values={":stop": Desired.STOP, **_TERMINAL},
+            values={":stop": Desired.STOP, **TERMINAL},
         )
 
     def ask_to_purge(self, job: Job, *, now: int) -> None:
@@ -297,16 +246,16 @@ class JobTable:
             ":purge": Desired.PURGE,
             ":qpk": table_keys.queue_partition(job.site),
             ":qsk": table_keys.queue_purge(now),
-            **_TERMINAL,
+            **TERMINAL,
         }
         self._transact(
-            {"ConditionCheck": self._at(table_keys.job(job.site, job.id), _as_read(job))},
+            {"ConditionCheck": self._at(table_keys.job(job.site, job.id), as_read(job))},
             {
                 "Update": {
                     "TableName": self._table,
-                    "Key": _typed_key(table_keys.allocation(job.site, job.current)),
+                    "Key": typed_key(table_keys.allocation(job.site, job.current)),
                     "UpdateExpression": "SET desired = :purge, qpk = :qpk, qsk = :qsk REMOVE #ttl",
-                    "ConditionExpression": _HAS_ENDED,
+                    "ConditionExpression": HAS_ENDED,
                     "ExpressionAttributeNames": {"#ttl": "ttl"},
                     "ExpressionAttributeValues": dynamodb_json.encode(values),
                 }
@@ -322,14 +271,14 @@ class JobTable:
         Raises:
             Conflict: it is not.
         """
-        deletions = [{"Delete": self._at(table_keys.job(job.site, job.id), _as_read(job))}]
+        deletions = [{"Delete": self._at(table_keys.job(job.site, job.id), as_read(job))}]
         if job.current is not None:
             key = table_keys.allocation(job.site, job.current)
-            deletions.append({"Delete": {"TableName": self._table, "Key": _typed_key(key)}})
+            deletions.append({"Delete": {"TableName": self._table, "Key": typed_key(key)}})
         self._transact(*deletions, job_id=job.id)
 
-    def _at(self, key: table_keys.Key, condition: _Condition) -> dict[str, Any]:
-        return {"TableName": self._table, "Key": _typed_key(key), **condition.arguments()}
+    def _at(self, key: table_keys.Key, condition: Condition) -> dict[str, Any]:
+        return {"TableName": self._table, "Key": typed_key(key), **condition.arguments()}
 
     def _stop(
         self,
@@ -346,11 +295,11 @@ class JobTable:
         key = table_keys.allocation(read.site, read.current)
         aliases = {"ExpressionAttributeNames": names} if names else {}
         self._transact(
-            {"Put": self._put(job_item(new), _as_read(read))},
+            {"Put": self._put(job_item(new), as_read(read))},
             {
                 "Update": {
                     "TableName": self._table,
-                    "Key": _typed_key(key),
+                    "Key": typed_key(key),
                     "UpdateExpression": update,
                     "ConditionExpression": condition,
                     "ExpressionAttributeValues": dynamodb_json.encode(values),
@@ -360,7 +309,7 @@ class JobTable:
             job_id=new.id,
         )
 
-    def _put(self, item: dict[str, Any], condition: _Condition) -> dict[str, Any]:
+    def _put(self, item: dict[str, Any], condition: Condition) -> dict[str, Any]:
         return {"TableName": self._table, "Item": item, **condition.arguments()}
 
     def _transact(self, *writes: dict[str, Any], job_id: str) -> None:
@@ -373,8 +322,3 @@ class JobTable:
 def _reasons(error: ClientError) -> str:
     reasons = error.response.get("CancellationReasons", [])
     return ", ".join(str(reason.get("Code")) for reason in reasons)
-
-
-def as_folder(site: str, folder: str, bucket: str) -> Job:
-    """The item of a folder above a job; it never becomes a leaf."""
-    return replace(Job(site=site, id=folder, bucket=bucket), role=Role.FOLDER)

@@ -13,7 +13,7 @@ import pytest
 from job_protocol.allocation import Allocation
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus, JobStatus, Outcome
-from lambdas.ports.job_table import allocation_item, job_item
+from lambdas.ports.job_items import allocation_item, job_item
 from puller.settings import load_settings
 from tests.conftest import DeployedStack
 from tests.e2e.site import Site

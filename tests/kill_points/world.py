@@ -102,7 +102,7 @@ class Faults:
         )
 
 
-def _no_artifacts() -> NoReturn:
+def no_artifacts() -> NoReturn:
     raise AssertionError("no job of this world names artifacts")
 
 
@@ -350,7 +350,7 @@ class World:
             installation=journal.installation(),
             clock=lambda: self.now + self.offset,
             login_environment=dict,
-            artifact_sources=_no_artifacts,
+            artifact_sources=no_artifacts,
         )
 
     # ---- what must hold ----

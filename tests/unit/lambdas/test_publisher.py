@@ -9,8 +9,8 @@ import pytest
 
 from lambdas.errors import JobBusy
 from lambdas.ports.event_bus import EventBus
+from lambdas.ports.job_items import job_item
 from lambdas.ports.job_queue import JobQueue
-from lambdas.ports.job_table import job_item
 from lambdas.publisher import follow, retry
 from tests.unit.lambdas.examples import a_job
 

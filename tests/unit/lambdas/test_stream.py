@@ -9,7 +9,7 @@ import pytest
 from job_protocol import table_keys
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus
-from lambdas.ports.job_table import allocation_item, job_item
+from lambdas.ports.job_items import allocation_item, job_item
 from lambdas.rules.stream import Changed, changes_of
 from tests.unit.lambdas.examples import NOW, a_job, an_allocation
 

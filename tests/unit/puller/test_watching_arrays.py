@@ -22,6 +22,7 @@ from puller.schedulers.slurm import Slurm
 from puller.settings import Settings
 from puller.watching_arrays import ArrayWatching
 from puller.workplace import Listing, Workplace
+from tests.kill_points.world import no_artifacts
 from tests.schedulers.conformance import Replayed, answered
 
 COUNT = 1000
@@ -88,6 +89,7 @@ class Rig:
             installation="i",
             clock=lambda: self.now,
             login_environment=dict,
+            artifact_sources=no_artifacts,
         )
 
     def _run(self, arguments: Any, **more: Any) -> Any:

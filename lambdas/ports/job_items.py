@@ -1,0 +1,89 @@
+"""Items of the job table as the Lambdas write them, and the conditions on which they do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from job_protocol import dynamodb_json, table_keys
+from job_protocol.allocation import Allocation
+from job_protocol.items import to_attributes
+from job_protocol.job import Job
+from job_protocol.states import ClientStatus, Role
+
+
+def typed_key(key: table_keys.Key) -> dict[str, Any]:
+    """A primary key as a request names it."""
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+
+
+def job_item(job: Job) -> dict[str, Any]:
+    """A job as it lies in the table, with its index keys."""
+    attributes = to_attributes(job)
+    key = table_keys.job(job.site, job.id)
+    attributes.update(pk=key.pk, sk=key.sk)
+    if job.submitted is not None:
+        attributes["lpk"] = table_keys.list_partition(job.site)
+        attributes["lsk"] = table_keys.listed(job.submitted, job.id)
+    return dynamodb_json.encode(attributes)
+
+
+def allocation_item(allocation: Allocation) -> dict[str, Any]:
+    """A new allocation as it lies in the table, waiting in its site's queue."""
+    attributes = to_attributes(allocation)
+    key = table_keys.allocation(allocation.site, allocation.id)
+    attributes.update(pk=key.pk, sk=key.sk)
+    if not allocation.client_status.terminal:
+        attributes["qpk"] = table_keys.queue_partition(allocation.site)
+        attributes["qsk"] = table_keys.queue_pending(
+            allocation.priority, allocation.created, allocation.not_before
+        )
+    return dynamodb_json.encode(attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """On what a write depends.
+
+    Attributes:
+        expression: the condition, in DynamoDB's language.
+        names: the attributes that stand for its `#names`.
+        values: the typed values of its `:values`.
+    """
+
+    expression: str
+    names: dict[str, str]
+    values: dict[str, Any]
+
+    def arguments(self) -> dict[str, Any]:
+        """The condition as the arguments of a request."""
+        arguments: dict[str, Any] = {"ConditionExpression": self.expression}
+        if self.names:
+            arguments["ExpressionAttributeNames"] = self.names
+        if self.values:
+            arguments["ExpressionAttributeValues"] = self.values
+        return arguments
+
+
+ABSENT = Condition("attribute_not_exists(pk)", {}, {})
+"""There is no such item yet."""
+
+
+def as_read(job: Job | None) -> Condition:
+    """The item is as it was read: the same revision, and the same publisher at work (or none)."""
+    if job is None:
+        return ABSENT
+    values = {":rev": {"N": str(job.rev)}}
+    if job.lease is None:
+        return Condition("rev = :rev AND attribute_not_exists(lease)", {}, values)
+    return Condition("rev = :rev AND lease = :lease", {}, values | {":lease": {"S": job.lease}})
+
+
+TERMINAL = {f":t{n}": s for n, s in enumerate(sorted(s for s in ClientStatus if s.terminal))}
+HAS_ENDED = f"client_status IN ({', '.join(TERMINAL)})"
+"""An allocation has ended; `TERMINAL` are its values."""
+
+
+def as_folder(site: str, folder: str, bucket: str) -> Job:
+    """The item of a folder above a job; it never becomes a leaf."""
+    return replace(Job(site=site, id=folder, bucket=bucket), role=Role.FOLDER)
