@@ -19,6 +19,7 @@ class Heartbeat:
         lingering: whether the puller keeps passing until the next cron tick.
         version: the puller's version.
         active: how many allocations it holds.
+        problem: why it cannot claim anything although it is alive, a sentence.
     """
 
     site: str
@@ -29,6 +30,7 @@ class Heartbeat:
     lingering: bool = False
     version: str = ""
     active: int = 0
+    problem: str | None = None
     v: int = SCHEMA_VERSION
 
 

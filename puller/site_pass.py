@@ -20,7 +20,7 @@ from puller.errors import (
     SchedulerUnavailable,
     StagingError,
 )
-from puller.journal import Phase, Record, TakenOver, told
+from puller.journal import JournalError, Phase, Record, TakenOver, told
 from puller.workplace import Listing, Workplace
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class SitePass:
         self._lingering = lingering
         self._beaten_at = float("-inf")
         self._active = 0
+        self._cannot_claim: str | None = None
         self._tell_after = 0.0
 
     @cached_property
@@ -117,6 +118,7 @@ class SitePass:
         if waiting is not None:
             self._stop(waiting, mine, outcome)
             self._claim(waiting, mine, outcome)
+            self._tell_that_nothing_can_be_claimed(outcome)
             # One after the other: they share the folder of what is being removed.
             self._in_parallel(self._purge_one, waiting.purges, outcome, at_once=1)
         return outcome
@@ -144,9 +146,15 @@ class SitePass:
                 lingering=self._lingering,
                 version=__version__,
                 active=self._active,
+                problem=self._cannot_claim or self._switched_off(),
             )
         )
         self._beaten_at = now
+
+    def _switched_off(self) -> str | None:
+        if self._place.may_submit():
+            return None
+        return "its administrator has switched submissions off (the kill switch)"
 
     def _ask(self, mine: dict[str, Record], outcome: Outcome) -> Waiting | None:
         if outcome.unreachable:
@@ -227,8 +235,22 @@ class SitePass:
         wanted = [a for a in waiting.pending if a not in mine][: self._free(mine)]
         self._in_parallel(self._claim_one, wanted, outcome)
 
+    def _tell_that_nothing_can_be_claimed(self, outcome: Outcome) -> None:
+        """Say so in the sign of life: what was never claimed has no other voice."""
+        if self._cannot_claim is None:
+            return
+        try:
+            self.beat()
+        except (CloudUnreachable, CloudRefused) as error:
+            outcome.note(error)
+        self._cannot_claim = None
+
     def _claim_one(self, allocation_id: str) -> Record | None:
-        record = self._steps.lifecycle.claim(allocation_id)
+        try:
+            record = self._steps.lifecycle.claim(allocation_id)
+        except (JournalError, OSError) as error:
+            self._cannot_claim = str(error)
+            raise
         return None if record is None else self._begin(record)
 
     def _purge_one(self, allocation_id: str) -> None:

@@ -199,6 +199,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         Host=("string", "The puller's host."),
         Active=("integer", "How many allocations its puller holds."),
         Waiting=("integer", "How many allocations wait for it."),
+        Problem=("string?", "Why its puller cannot claim anything although it is alive."),
         Description=("string", "A sentence."),
     ),
     "Node": given(

@@ -21,6 +21,7 @@ class SiteHealth:
         version: the version of the puller that was seen last.
         host: its host.
         active: how many allocations the site's pullers hold.
+        problem: why its puller cannot claim anything although it is alive, a sentence.
     """
 
     site: str
@@ -31,11 +32,12 @@ class SiteHealth:
     version: str
     host: str
     active: int
+    problem: str | None = None
 
     @property
     def takes_work(self) -> bool:
         """Whether a job that is submitted now is soon claimed."""
-        return not self.silent and not self.drain
+        return not self.silent and not self.drain and self.problem is None
 
 
 def health_of(
@@ -67,6 +69,7 @@ def health_of(
         version=newest.version if newest else "",
         host=newest.host if newest else "",
         active=sum(beat.active for beat in alive),
+        problem=alive[0].problem if alive else None,
     )
 
 

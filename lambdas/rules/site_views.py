@@ -46,6 +46,7 @@ def site_view(health: SiteHealth, waiting: int) -> dict[str, Any]:
         "Host": health.host,
         "Active": health.active,
         "Waiting": waiting,
+        "Problem": health.problem,
         "Description": _last_seen(health),
     }
 

@@ -76,6 +76,8 @@ def reasons(
     if status not in (ClientStatus.PENDING, ClientStatus.STARTING, ClientStatus.QUEUED):
         return ()
     found = [_site(health)] if health.silent else []
+    if health.problem is not None and status is ClientStatus.PENDING:
+        found.append(f"site {health.site} cannot take it now: {health.problem}")
     if allocation.desired is Desired.STOP:
         found.append("it has been told to stop; the site's puller will see to that")
         return tuple(found)

@@ -61,6 +61,7 @@ class CloudQueue:
         old = self._items.update(
             key,
             sets=attributes,
+            removes=() if heartbeat.problem else ("problem",),
             condition="attribute_not_exists(#host) OR #host = :host OR #until < :at",
         )
         if old is not None:

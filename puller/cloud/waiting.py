@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from job_protocol import dynamodb_json, table_keys
@@ -12,6 +13,7 @@ from job_protocol.site_records import SiteControl
 from puller.cloud.errors import typed_errors
 
 _PAGE = 25
+_SHARE_OF_DEFERRED = 4
 _SPARE = 10
 """Further allocations that are named: the index may still show some that are taken."""
 
@@ -64,20 +66,41 @@ def read_waiting(client: Any, table: str, site: str, now: int, wanted: int) -> W
         else:
             pending.append(row["sk"])
             if len(pending) >= wanted + _SPARE:
+                pending = _due_deferred(client, table, site, now, wanted) + pending
                 break
     return Waiting(control, tuple(stops), tuple(pending), tuple(purges))
 
 
-def _queue_rows(client: Any, table: str, site: str, page: int) -> Iterator[dict[str, Any]]:
+def _due_deferred(client: Any, table: str, site: str, now: int, wanted: int) -> list[str]:
+    """The deferred allocations that are due, the oldest first: at most a quarter of the places.
+
+    They sort behind everything that waits, so under a backlog that never ends they would never be
+    seen. Only a pass that finds such a backlog asks for them.
+    """
+    if wanted == 0:
+        return []
+    most = max(1, wanted // _SHARE_OF_DEFERRED)
+    first, last = table_keys.queue_pending(0, 0, 0), table_keys.queue_pending(0, 0, now)
+    rows = _queue_rows(client, table, site, most, between=(first, last))
+    return [row["sk"] for row in islice(rows, most)]
+
+
+def _queue_rows(
+    client: Any, table: str, site: str, page: int, *, between: tuple[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
     """The rows of the site's queue, in their order; a further page only if it is asked for."""
+    condition, values = "qpk = :qpk", {":qpk": {"S": table_keys.queue_partition(site)}}
+    if between is not None:
+        condition += " AND qsk BETWEEN :first AND :last"
+        values |= {":first": {"S": between[0]}, ":last": {"S": between[1]}}
     start: dict[str, Any] = {}
     while True:
         with typed_errors(f"ask the queue of table {table}"):
             answer = client.query(
                 TableName=table,
                 IndexName=table_keys.QUEUE_INDEX,
-                KeyConditionExpression="qpk = :qpk",
-                ExpressionAttributeValues={":qpk": {"S": table_keys.queue_partition(site)}},
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
                 Limit=page,
                 **start,
             )

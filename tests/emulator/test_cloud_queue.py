@@ -286,3 +286,23 @@ def test_a_missing_table_is_told(emulator: Emulator) -> None:
     queue = CloudQueue(emulator.client("dynamodb"), "no-such-table", SITE)
     with pytest.raises(CloudRefused, match="no-such-table: it does not exist"):
         queue.waiting(NOW, 1)
+
+
+def ids(first: int, count: int) -> list[str]:
+    return [f"5f0b7c1e-0000-5000-8000-{number:012x}" for number in range(first, first + count)]
+
+
+def test_what_was_deferred_is_not_starved_by_a_backlog(table: Table) -> None:
+    backlog, due, later = ids(100, 60), ids(200, 3), ids(300, 2)
+    for n, allocation_id in enumerate(backlog):
+        key = table_keys.queue_pending(50, NOW + n)
+        table.put(replace(PENDING, id=allocation_id), key)
+    for n, allocation_id in enumerate(due):
+        key = table_keys.queue_pending(50, NOW, NOW - 10 + n)
+        table.put(replace(PENDING, id=allocation_id), key)
+    for allocation_id in later:
+        table.put(replace(PENDING, id=allocation_id), table_keys.queue_pending(50, NOW, NOW + 60))
+    found = table.queue.waiting(NOW, 8).pending
+    assert found[:2] == tuple(due[:2]), "a quarter of the places, the oldest first"
+    assert found[2:] == tuple(backlog[: len(found) - 2])
+    assert table.queue.waiting(NOW, 0).pending == tuple(backlog[:10])

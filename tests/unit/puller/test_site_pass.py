@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from job_protocol import dynamodb_json
 from job_protocol.states import ClientStatus
 from puller.errors import CloudRefused
 from puller.journal import Journal, Phase, Record
@@ -37,6 +38,11 @@ def records(world: World) -> list[Record]:
 
 def status(world: World, allocation: str) -> ClientStatus:
     return ClientStatus(world.item(allocation)["client_status"])
+
+
+def heartbeat(world: World) -> dict[str, Any]:
+    (item,) = [item for (pk, _), item in world.table.items.items() if pk.startswith("S#")]
+    return dynamodb_json.decode(item)
 
 
 def start_all(world: World) -> None:
@@ -188,6 +194,27 @@ def test_nothing_is_claimed_where_the_journal_cannot_be_written(world: World) ->
     one(world, broken=frozenset({"journal"}))
     assert status(world, allocation) is ClientStatus.PENDING
     assert "token" not in world.item(allocation)
+    assert "No space left" in heartbeat(world)["problem"]
+    one(world)
+    assert status(world, allocation) is ClientStatus.QUEUED
+    world.advance(61)
+    one(world)
+    assert "problem" not in heartbeat(world)
+
+
+def test_a_kill_switch_is_told_to_the_cloud(world: World) -> None:
+    switch = world.installations[0].home / "state" / KILL_SWITCH
+    allocation = world.upload()
+    switch.parent.mkdir(parents=True, exist_ok=True)
+    switch.touch()
+    one(world)
+    assert status(world, allocation) is ClientStatus.PENDING
+    assert "switched submissions off" in heartbeat(world)["problem"]
+    switch.unlink()
+    world.advance(61)
+    one(world)
+    assert "problem" not in heartbeat(world)
+    assert status(world, allocation) is ClientStatus.QUEUED
 
 
 def test_a_queue_without_room_gives_the_job_back_until_later(world: World) -> None:
