@@ -17,6 +17,8 @@ PIP_OPTIONS := --quiet --disable-pip-version-check
 # Which tests: `make test TESTS=tests/unit`, and further words for pytest in PYTEST_ARGS.
 TESTS ?=
 PYTEST_ARGS ?=
+# Files of tests that run at once, each with an emulator and clusters of its own: most of them wait.
+WORKERS ?= 3
 
 export PIP_NO_INPUT := 1
 
@@ -46,7 +48,7 @@ puller: install ## build the puller as one file for a site, build/jobferry-pulle
 
 .PHONY: test
 test: install ## run the tests (TESTS=tests/unit for some of them)
-	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS) $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: install $(BENCH_VENV)/.installed ## measure everything, write docs/benchmarks.md (an hour, a machine for itself)

@@ -206,6 +206,7 @@ def test_checksums(job: Job) -> None:
         ("/empty.zip", zipped(), "nothing in it"),
         ("/x.zip", zipped(("aws-job-stat.txt", b"x")), "protocol"),
     ],
+    ids=["gone", "member outside", "link outside", "large", "empty", "protocol's name"],
 )
 def test_what_is_refused_leaves_nothing(
     job: Job, path: str, content: bytes | None, words: str
