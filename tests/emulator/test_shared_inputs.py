@@ -115,7 +115,7 @@ def test_the_sites_limits_count_them(user: UserOfASite) -> None:
 def test_a_folder_that_is_too_large_is_not_read_on(
     user: UserOfASite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lambdas.upload_reader._most_versions", lambda _limits: 3)
+    monkeypatch.setattr("lambdas.shared_reader.most_versions", lambda _limits: 3)
     for number in range(4):
         user.put(f"shared/many/{number}")
     _submit(user, {"from": "shared/many/", "to": "many"})
