@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from job_protocol import table_keys
 from tests.conftest import DeployedStack
 from tests.e2e.site import Site
 from tests.schedulers import grid_engine
@@ -47,6 +48,7 @@ def make_site(
         environment = request.getfixturevalue("engine")
 
     def make(name: str) -> Site:
+        empty_queue(deployed, name)
         home = tmp_path_factory.mktemp(f"{scheduler}-{name}")
         return Site(
             home=home,
@@ -62,6 +64,23 @@ def make_site(
         )
 
     return make
+
+
+def empty_queue(deployed: DeployedStack, site: str) -> None:
+    """Take out of a site's queue what other tests have left there: it would be claimed here."""
+    dynamodb = deployed.client("dynamodb")
+    rows = dynamodb.query(
+        TableName=deployed.table,
+        IndexName=table_keys.QUEUE_INDEX,
+        KeyConditionExpression="qpk = :qpk",
+        ExpressionAttributeValues={":qpk": {"S": table_keys.queue_partition(site)}},
+    )["Items"]
+    for row in rows:
+        dynamodb.update_item(
+            TableName=deployed.table,
+            Key={"pk": row["pk"], "sk": row["sk"]},
+            UpdateExpression="REMOVE qpk, qsk",
+        )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
