@@ -19,12 +19,14 @@ from jobferry.errors import (
     JobferryError,
     JobNotFound,
     LocalFilesDiffer,
+    SigningFailed,
     TransferFailed,
     UploadRefused,
     UsageError,
     WaitTimedOut,
 )
 from jobferry.report import Report
+from jobferry.signing import Signing
 
 __version__ = "0.1.0"
 
@@ -40,6 +42,8 @@ __all__ = [
     "JobferryError",
     "LocalFilesDiffer",
     "Report",
+    "Signing",
+    "SigningFailed",
     "TransferFailed",
     "UploadRefused",
     "UsageError",

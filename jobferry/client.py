@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +18,10 @@ from jobferry.download import Downloaded, download, plan_into
 from jobferry.errors import JobActive, JobNotFound, UsageError
 from jobferry.interface import JobAccess, Listing, Progress
 from jobferry.over_s3 import connect
+from jobferry.place import site_of
 from jobferry.polling import changes, intervals
 from jobferry.report import Report
+from jobferry.signing import Signing
 from jobferry.stated_settings import Settings
 
 SizedProgress = Callable[[int], Progress]
@@ -192,6 +195,7 @@ class Client:
             ConfigurationError: there is no such site, or credentials are missing.
         """
         self._access: JobAccess = connect(bucket=bucket, site=site, stack=stack, session=session)
+        self._site = site_of(site, os.environ)
 
     def job(self, job_id: str) -> Job:
         """A job by its id.
@@ -218,6 +222,7 @@ class Client:
         *,
         job: str | None = None,
         progress: SizedProgress = silent,
+        sign: Signing | None = None,
         **settings: Unpack[Settings],
     ) -> Job:
         """Upload a directory with `aws-job-run.sh` in it, or a script alone, as a job.
@@ -226,11 +231,13 @@ class Client:
             path: the directory or the script.
             job: the job id; by default made from the directory's name and the time.
             progress: sees the transfer.
+            sign: signs the job, for sites that run nothing else.
             settings: `name`, `priority`, `time_limit`, `account`, `queue`, `retries`, `results`
                 and `exclude`, as in `aws-job.json`.
 
         Raises:
             UploadRefused: it cannot become a job as it stands; nothing was uploaded.
+            SigningFailed: it could not be signed; nothing was uploaded.
             JobActive: the job has not ended.
             TransferFailed: a file cannot be read; the job was not submitted.
         """
@@ -245,5 +252,7 @@ class Client:
             )
         if before is not None:
             upload = upload_plan.without_earlier_settings(upload)
+        if sign is not None:
+            upload = sign.applied_to(upload, self._site, datetime.now(UTC))
         self._access.submit(upload, progress(upload.size))
         return Job(self._access, job_id, before=before.identity if before and before.dead else None)

@@ -28,6 +28,7 @@ from jobferry.options import (
 )
 from jobferry.rendering import describe, describe_all, human_size, printable
 from jobferry.report import Report
+from jobferry.signing_commands import sign, sign_options, signing_of
 
 _INTERRUPTED = 130
 
@@ -78,6 +79,7 @@ def cli() -> None:
 
 
 cli.add_command(job_group)
+cli.add_command(sign)
 
 
 @cli.command(
@@ -86,6 +88,7 @@ cli.add_command(job_group)
         "jobferry submit simulation",
         "jobferry submit simulation --job projA/run7 --time-limit 2h --wait",
         "jobferry submit job.sh --queue short --results 'out/**'",
+        "jobferry submit simulation --sign",
     )
     + """
 
@@ -104,13 +107,17 @@ join an aws-job.json in the directory. Prints the job id.""",
 @click.option("--retries", type=click.IntRange(0, 100), help="Attempts after a failed one.")
 @click.option("--results", multiple=True, metavar="PATTERN", help="What comes back; repeatable.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="What stays there; repeatable.")
+@sign_options
 @click.option("--wait", is_flag=True, help="Wait for the end, and exit as `jobferry wait` does.")
 @place_options
 def submit(path: Path, job: str | None, wait: bool, as_json: bool, **options: Any) -> int:
     """Upload and ask for the run."""
     place = {name: options.pop(name) for name in ("bucket", "site", "stack")}
+    signing = signing_of(*(options.pop(f"sign_{name}") for name in ("key", "expires", "runs")))
     with progress_bar("Uploading") as progress:
-        submitted = client_of(place).submit(path, job=job, progress=progress, **options)
+        submitted = client_of(place).submit(
+            path, job=job, progress=progress, sign=signing, **options
+        )
     if not wait:
         document = {"job": submitted.id, "location": submitted.location}
         print_json(document) if as_json else click.echo(submitted.id)
