@@ -16,7 +16,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -243,6 +243,17 @@ class Journal:
         """All records. One that cannot be read is logged and left as it is."""
         found = map(self._read, sorted(self._folder.glob("*.json")))
         return [record for record in found if record is not None]
+
+    def glance(self) -> list[Record]:
+        """The readable records as they stand, for a thread that looks at those of other threads.
+
+        What it sees does not count as known to this process.
+        """
+        found = []
+        for path in self._folder.glob("*.json"):
+            with suppress(OSError, *_NO_RECORD):
+                found.append(from_document(path.read_bytes()))
+        return found
 
     def find(self, allocation_id: str) -> Record | None:
         """The record of an allocation as it stands on disk; None without a readable one."""

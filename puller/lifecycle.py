@@ -22,8 +22,9 @@ from puller.bucket import VersionGone
 from puller.cloud.written import Written
 from puller.errors import PullerError, StagingError
 from puller.finished import FinishedAllocations
-from puller.job_directory import JobDirectory, control_directory
+from puller.job_directory import control_directory
 from puller.journal import End, Phase, Record, told
+from puller.policy_guard import PolicyGuard
 from puller.staging import stage
 from puller.workplace import Workplace
 
@@ -35,6 +36,7 @@ class Lifecycle:
 
     Attributes:
         place: the tools.
+        guard: the site's policy.
         tell_after: seconds that a passing state must have lasted before it is told; 0 where the
             next look may be an hour away.
     """
@@ -43,6 +45,7 @@ class Lifecycle:
         """Work with these tools."""
         self.place = place
         self.tell_after = 0.0
+        self.guard = PolicyGuard(place)
         self._finished = FinishedAllocations(place.settings.state)
 
     # ---- claim ----
@@ -90,7 +93,7 @@ class Lifecycle:
         allocation = record.allocation
         try:
             manifest = self.manifest_of(allocation)
-            directory = JobDirectory(self.place.settings.jobs_dir, allocation.job)
+            directory = self.guard.staging_directory(record)
             prepared = directory.prepare(
                 allocation.id, datetime.fromtimestamp(self.place.clock(), UTC)
             )
@@ -198,14 +201,17 @@ class Lifecycle:
         """What follows from a write whose condition failed."""
         if written is Written.STOP_DESIRED:
             return self.stopped_before_submission(record)
-        if written is Written.ENDED:
+        if written is Written.ENDED and not self.guard.contradicts_end(record):
             self.finish(record)
             return None
-        if written is Written.FENCED:
+        if written in (Written.FENCED, Written.ENDED):
             _LOG.error(
-                "%s: the job table names another claim. Nothing of it is cancelled, deleted or "
-                "pushed; its directory stays",
+                "%s: the job table %s. Nothing of it is cancelled, deleted or pushed; its "
+                "directory stays",
                 told(record),
+                "names another claim"
+                if written is Written.FENCED
+                else "says that it has ended, which this site has not seen",
             )
             return self.place.journal.write(replace(record, phase=Phase.FENCED))
         return record

@@ -15,6 +15,7 @@ from puller.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "JOBFERRY_PULLER_"
 DEFAULT_FILE = "~/.config/jobferry/puller.toml"
+POLICY_DIR = "/etc/jobferry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Settings:
         command_timeout: seconds that a command of the scheduler may take.
         linger_interval: seconds between passes while the puller lingers.
         lost_after: seconds for which nobody must know a job before it counts as lost.
+        policy_file: what this site allows, whatever the cloud says; None means
+            `/etc/jobferry/SITE.toml` if there is one.
         resubmit_after: seconds after a submission of unknown fate before its absence from the
             scheduler's listing counts: a controller may still be working on a request whose
             sender was killed.
@@ -70,6 +73,7 @@ class Settings:
     linger_interval: float = 1.0
     lost_after: float = 120.0
     resubmit_after: float = 30.0
+    policy_file: Path | None = None
 
     @property
     def state(self) -> Path:
@@ -77,6 +81,14 @@ class Settings:
         if self.state_dir is not None:
             return self.state_dir
         return Path("~/.local/state/jobferry").expanduser() / self.site
+
+    @property
+    def policy(self) -> Path | None:
+        """The site's policy file, which need not be readable; None where there is none."""
+        if self.policy_file is not None:
+            return self.policy_file
+        default = Path(POLICY_DIR) / f"{self.site}.toml"
+        return default if os.path.lexists(default) else None
 
     @property
     def locks(self) -> Path:
@@ -94,7 +106,7 @@ _REQUIRED = tuple(
 _FIELDS = {f.name: f for f in dataclasses.fields(Settings)}
 _INTEGERS = {"max_active"}
 _NUMBERS = {"command_timeout", "linger_interval", "lost_after", "resubmit_after"}
-_PATHS = {"jobs_dir", "state_dir", "lock_dir"}
+_PATHS = {"jobs_dir", "state_dir", "lock_dir", "policy_file"}
 _LEAST = {
     "max_active": 1,
     "command_timeout": 1,

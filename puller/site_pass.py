@@ -221,6 +221,10 @@ class SitePass:
             )
             _LOG.error("%s", outcome.refused)
             return
+        if (problem := self._steps.lifecycle.guard.problem()) is not None:
+            outcome.refused = problem
+            _LOG.error("%s", problem)
+            return
         wanted = [a for a in waiting.pending if a not in mine][: self._free(mine)]
         self._in_parallel(self._claim_one, wanted, outcome)
 

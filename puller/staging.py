@@ -113,6 +113,16 @@ def stage(
     return StagedIndex.of(record.files)
 
 
+def note_modes(control: ConfinedTree, changed: Mapping[str, FileState]) -> None:
+    """Record files again whose modes were changed after staging, so that they count as unchanged.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    record = FileRecord(control, _RECORD)
+    record.replace({**record.files, **changed})
+
+
 def _refuse_bad_paths(manifest: Manifest, job_id: str) -> None:
     problems = input_path_problems(job_id, (entry.path for entry in manifest.entries))
     if problems:

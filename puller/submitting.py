@@ -11,6 +11,8 @@ from job_protocol import object_keys
 from job_protocol.states import ClientStatus
 from puller.cloud.written import Written
 from puller.errors import (
+    NotNow,
+    Refused,
     SchedulerError,
     SchedulerUnavailable,
     SubmissionDeferred,
@@ -48,6 +50,14 @@ class Submitting:
         """Submit a staged allocation."""
         if not self._place.may_submit():
             return self._lifecycle.report(record, ClientStatus.STARTING, _KILL_SWITCH_THROWN)
+        try:
+            record = self._lifecycle.guard.admit(record)
+        except Refused as refusal:
+            _LOG.warning("%s: %s", told(record), refusal)
+            return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, str(refusal))
+        except NotNow as waits:
+            _LOG.warning("%s: %s", told(record), waits)
+            return self._lifecycle.report(record, ClientStatus.STARTING, str(waits))
         directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
         script = directory.tree.read(object_keys.SCRIPT, _MAX_SCRIPT).decode(
             errors="surrogateescape"
@@ -87,6 +97,8 @@ class Submitting:
             return record
         if not self._place.may_submit():
             return self._lifecycle.report(record, ClientStatus.STARTING, _KILL_SWITCH_THROWN)
+        if (problem := self._lifecycle.guard.problem()) is not None:
+            return self._lifecycle.report(record, ClientStatus.STARTING, problem)
         _LOG.warning("%s: no trace of its submission; submitting it", told(record))
         directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
         written = self._place.queue.begin_submission(record.id, record.token)
@@ -107,6 +119,7 @@ class Submitting:
         the allocation is not this site's affair any more.
         """
         reason = record.deferred or "the scheduler has no room"
+        self._lifecycle.guard.take_back(record)
         written = self._place.queue.let_go(
             record.allocation,
             record.token,

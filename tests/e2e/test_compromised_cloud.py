@@ -1,0 +1,344 @@
+"""A cloud that was taken over, with all rights on bucket and table, against a site with a policy.
+
+Every script, forged or signed, writes its name into a ledger when it runs.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from job_protocol import dynamodb_json, table_keys
+from job_protocol.manifest import Entry, Manifest
+from job_protocol.states import ClientStatus, Desired
+from jobferry.signing import Signing
+from jobferry.stated_settings import Settings
+from jobferry.upload_plan import plan_upload
+from tests.conftest import DeployedStack
+from tests.e2e.site import DEAD, Site
+from tests.unit.jobferry.signers import make_key, public_part
+
+pytestmark = pytest.mark.emulator
+
+POLICY = """
+signatures = "required"
+allowed_signers = "{signers}"
+"""
+
+
+@dataclass
+class Trust:
+    """A site that runs nothing that `alice` has not signed, and the cloud that was taken over."""
+
+    site: Site
+    home: Path
+    dynamodb: Any
+    keys: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def policy_file(self) -> Path:
+        return self.home / "policy.toml"
+
+    @property
+    def ledger(self) -> list[str]:
+        path = self.home / "ledger"
+        return path.read_text().split() if path.exists() else []
+
+    def script(self, name: str, more: str = "") -> str:
+        return f"#!/bin/sh\necho {name} >> {self.home}/ledger\n{more}"
+
+    def policy(self, more: str = "") -> None:
+        text = POLICY.format(signers=self.home / "signers") + more
+        self.policy_file.write_text(text)
+
+    # ---- the honest user ----
+
+    def upload(
+        self,
+        job: str,
+        *,
+        name: str | None = None,
+        files: dict[str, str] | None = None,
+        key: str = "alice",
+        site: str = "dc1",
+        at: datetime | None = None,
+        signing: Signing | None = None,
+        **settings: Any,
+    ) -> None:
+        """Everything that `jobferry submit --sign` uploads, without the mark."""
+        source = self.home / "cloud" / uuid.uuid4().hex
+        for path, text in {"aws-job-run.sh": self.script(name or job), **(files or {})}.items():
+            (source / path).parent.mkdir(parents=True, exist_ok=True)
+            (source / path).write_text(text)
+        signing = replace(signing or Signing(), key=self.keys[key])
+        upload = plan_upload(job, source, Settings(**settings))
+        upload = signing.applied_to(upload, site, at or datetime.now(UTC))
+        assert upload.signed is not None
+        for file in upload.files:
+            self.site.put(f"{job}/{file.path}", file.source.read_bytes())
+        if upload.settings is not None:
+            self.site.put(f"{job}/aws-job.json", upload.settings)
+        self.site.put(f"{job}/aws-job-signed.txt", upload.signed.document)
+        self.site.put(f"{job}/aws-job-signed.txt.sig", upload.signed.signature)
+
+    def run(self, job: str) -> str:
+        self.site.mark(job, "FILE_UPLOAD")
+        self.site.wait_for(job, "JOB_QUEUED", *DEAD, seconds=20)
+        return self.site.run_to_end(job)
+
+    def refused(self, job: str, rule: str) -> None:
+        """The job comes to the site, which refuses it, and its user is told why."""
+        before = self.ledger
+        assert self.run(job) == "JOB_FAILED"
+        self.told(job, rule)
+        assert self.ledger == before
+
+    def told(self, job: str, rule: str) -> None:
+        reason = self.site.details(job)["allocation"]["reason"]
+        assert reason.startswith("refused by the policy of site dc1: "), reason
+        assert rule in reason
+
+    # ---- the cloud that was taken over ----
+
+    def allocation(self, job: str) -> dict[str, Any]:
+        """The item of a job's newest allocation."""
+        found = []
+        for digit in "0123456789abcdef":
+            partition = f"A#{self.site.name}#{digit}"
+            answer = self.dynamodb.query(
+                TableName=self.site.table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": partition}},
+            )
+            found += [dynamodb_json.decode(item) for item in answer["Items"]]
+        mine = [item for item in found if item["job"] == job]
+        return max(mine, key=lambda item: item.get("run", 1))
+
+    def offer(self, item: dict[str, Any], **changes: Any) -> None:
+        """Put an allocation into the queue, as if nobody had claimed it yet."""
+        fresh = {**item, **changes}
+        for name in ("token", "installation", "submitting", "ended_at", "scheduler_id", "reason"):
+            fresh.pop(name, None)
+        key = table_keys.allocation(self.site.name, fresh["id"])
+        fresh |= {
+            "pk": key.pk,
+            "sk": key.sk,
+            "client_status": ClientStatus.PENDING,
+            "desired": Desired.RUN,
+            "qpk": table_keys.queue_partition(self.site.name),
+            "qsk": table_keys.queue_pending(50, 1),
+        }
+        self.dynamodb.put_item(TableName=self.site.table, Item=dynamodb_json.encode(fresh))
+
+    def until_ended(self, allocation: str) -> dict[str, Any]:
+        deadline = time.monotonic() + 60
+        key = table_keys.allocation(self.site.name, allocation)
+        while True:
+            self.site.pull()
+            answer = self.dynamodb.get_item(
+                TableName=self.site.table,
+                Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}},
+                ConsistentRead=True,
+            )
+            item = dynamodb_json.decode(answer["Item"])
+            if ClientStatus(item["client_status"]).terminal:
+                return item
+            assert time.monotonic() < deadline, (item, self.site.log)
+            time.sleep(0.2)
+
+
+@pytest.fixture
+def trust(deployed: DeployedStack, tmp_path: Path) -> Trust:
+    home = tmp_path / "trust"
+    keys = {name: make_key(home / "keys" / name) for name in ("alice", "mallory")}
+    site = Site(
+        home=tmp_path / "home",
+        bucket=deployed.buckets["dc1"],
+        table=deployed.table,
+        endpoint_url=deployed.emulator.endpoint_url,
+        region=deployed.emulator.region,
+        s3=deployed.client("s3"),
+        extra_settings={"policy_file": str(home / "policy.toml")},
+    )
+    made = Trust(site, home, deployed.client("dynamodb"), keys)
+    (home / "signers").write_text(f'alice namespaces="jobferry" {public_part(keys["alice"])}\n')
+    made.policy()
+    site.pull()  # from here on runs are counted
+    return made
+
+
+def _job() -> str:
+    return f"trust-{uuid.uuid4().hex[:8]}"
+
+
+def test_a_signed_job_runs_once_and_not_a_second_time(trust: Trust) -> None:
+    job = _job()
+    trust.upload(job, files={"data/a.txt": "a\n", "tool": "#!/bin/sh\n"})
+    assert trust.run(job) == "JOB_COMPLETE"
+    assert trust.ledger == [job]
+    directory = trust.site.jobs_dir / job
+    assert (directory / "data/a.txt").read_text() == "a\n"
+    assert oct((directory / "data/a.txt").stat().st_mode)[-3:] == "644"
+    assert trust.site.details(job)["allocation"]["results"]["files"] == 0  # inputs are no results
+    trust.refused(job, "it was signed for 1 run")
+
+
+@pytest.mark.parametrize(
+    ("attack", "rule"),
+    [
+        (lambda t, job: t.site.put(f"{job}/aws-job-run.sh", t.script("forged")), "aws-job-run.sh"),
+        (lambda t, job: t.site.put(f"{job}/data/a.txt", "b\n"), "input 'data/a.txt' is not what"),
+        (lambda t, job: t.site.put(f"{job}/extra.sh", "x"), "'extra.sh' is not in what was signed"),
+        (lambda t, job: t.site.put(f"{job}/extra/", ""), "'extra/' is not in what was signed"),
+        (lambda t, job: t.site.put(f"{job}/aws-job.json", "{}"), "'aws-job.json' is not in what"),
+        (
+            lambda t, job: t.site.s3.delete_object(Bucket=t.site.bucket, Key=f"{job}/data/a.txt"),
+            "'data/a.txt' was signed and is not there",
+        ),
+        (
+            lambda t, job: t.site.s3.delete_object(
+                Bucket=t.site.bucket, Key=f"{job}/aws-job-signed.txt"
+            ),
+            "it is not signed",
+        ),
+        (lambda t, job: t.site.put(f"{job}/aws-job-signed.txt.sig", "x"), "not a good one"),
+    ],
+)
+def test_what_is_changed_in_the_bucket_does_not_run(
+    trust: Trust, attack: Callable[[Trust, str], object], rule: str
+) -> None:
+    job = _job()
+    trust.upload(job, files={"data/a.txt": "a\n"})
+    attack(trust, job)
+    trust.refused(job, rule)
+    assert not (trust.site.jobs_dir / job).exists()
+
+
+def test_signatures_of_others_for_others_and_of_other_times_do_not_count(trust: Trust) -> None:
+    past = datetime.now(UTC) - timedelta(days=30)
+    other = trust.home / "keys/alice"
+    cases = {
+        "not a good one of anybody": {"key": "mallory"},
+        "signed for site 'osaka'": {"site": "osaka"},
+        "expired at": {"at": past, "signing": Signing(expires=3600)},
+        "before this site began": {"at": past, "signing": Signing(expires=90 * 24 * 3600)},
+    }
+    for rule, changes in cases.items():
+        job = _job()
+        trust.upload(job, **changes)
+        trust.refused(job, rule)
+    job, copied = _job(), _job()
+    trust.upload(job)
+    for name in ("aws-job-run.sh", "aws-job-signed.txt", "aws-job-signed.txt.sig"):
+        trust.site.put(f"{copied}/{name}", trust.site.get(f"{job}/{name}"))
+    trust.refused(copied, "signed for other jobs")
+    wrong = subprocess.run(
+        ["ssh-keygen", "-Y", "sign", "-f", str(other), "-n", "git"],
+        input=trust.site.get(f"{job}/aws-job-signed.txt"),
+        capture_output=True,
+        check=True,
+    )
+    trust.site.put(f"{job}/aws-job-signed.txt.sig", wrong.stdout)
+    trust.refused(job, "not a good one")
+    assert trust.ledger == []
+
+
+def test_what_is_changed_in_the_table_does_not_count(trust: Trust) -> None:
+    job = _job()
+    trust.upload(job, files={"data/a.txt": "a\n"}, name="signed", results=["out/**"])
+    trust.site.mark(job, "FILE_UPLOAD")
+    trust.site.wait_for(job, "JOB_QUEUED", seconds=20)
+    item = trust.allocation(job)
+
+    # Another version of an input than the one that was signed.
+    forged = trust.site.put(f"{job}/aws-job-run.sh", trust.script("forged"))
+    entries = Manifest.unpack(bytes(item["manifest"])).entries
+    swapped = tuple(
+        Entry(e.path, forged, len(trust.script("forged"))) if e.path == "aws-job-run.sh" else e
+        for e in entries
+    )
+    trust.offer(item, manifest=Manifest(swapped).pack())
+    assert "'aws-job-run.sh' is not what was signed" in trust.until_ended(item["id"])["reason"]
+    assert trust.ledger == []
+
+    # Other settings: the signed file counts. Of its results, only out/** would leave the site.
+    trust.offer(item, settings={"queue": "expensive", "name": "x", "results": ["**"]})
+    ended = trust.until_ended(item["id"])
+    assert ended["client_status"] == "complete"
+    assert trust.ledger == ["signed"]
+    assert trust.site.details(job)["allocation"]["id"] == item["id"]
+    assert "aws-job-allocation.json" not in trust.site.keys(job)
+
+    # The same allocation once more, and a new one of the same upload.
+    trust.offer(item)
+    assert "took place already" in trust.until_ended(item["id"])["reason"]
+    again = str(uuid.uuid4())
+    trust.offer(item, id=again)
+    assert "took place already" in trust.until_ended(again)["reason"]
+    assert trust.ledger == ["signed"]
+
+
+def test_the_files_of_a_job_that_runs_cannot_be_exchanged(trust: Trust) -> None:
+    job = _job()
+    go = trust.home / "go"
+    wait = f'while [ ! -e {go} ]; do sleep 0.1; done\nsh "$PWD/step/2.sh"\n'
+    files = {"aws-job-run.sh": trust.script("first", wait), "step/2.sh": trust.script("second")}
+    trust.upload(job, files=files, signing=Signing(runs=5))
+    trust.site.mark(job, "FILE_UPLOAD")
+    trust.site.wait_for(job, "JOB_RUNNING", seconds=30, between=trust.site.pull)
+    item = trust.allocation(job)
+
+    # Further allocations: of the same job with forged inputs, and of a job inside its directory.
+    script = trust.script("forged")
+    forged = str(uuid.uuid4())
+    version = trust.site.put(f"{job}/step/2.sh", script)
+    manifest = Manifest((Entry("step/2.sh", version, len(script)),)).pack()
+    trust.offer(item, id=forged, manifest=manifest)
+    assert "refused by the policy" in trust.until_ended(forged)["reason"]
+    inside = f"{job}/step"
+    trust.upload(inside, name="inside")
+    trust.site.put(f"{inside}/2.sh", script)
+    same = str(uuid.uuid4())
+    trust.offer(item, id=same)
+    trust.site.pull()
+    assert (trust.site.jobs_dir / job / "step/2.sh").read_text() == trust.script("second")
+    assert "is still held at this site" in trust.site.log
+    # An end that the site has not seen.
+    trust.dynamodb.update_item(
+        TableName=trust.site.table,
+        Key={"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}},
+        UpdateExpression="SET client_status = :c",
+        ExpressionAttributeValues={":c": {"S": "complete"}},
+    )
+    trust.site.pull()
+    assert (trust.site.jobs_dir / job / "step/2.sh").read_text() == trust.script("second")
+    go.touch()
+    deadline = time.monotonic() + 30
+    while trust.ledger != ["first", "second"]:
+        assert time.monotonic() < deadline, trust.ledger
+        time.sleep(0.1)
+
+
+def test_a_broken_policy_stops_every_submission_until_it_is_mended(trust: Trust) -> None:
+    job = _job()
+    trust.upload(job)
+    trust.site.mark(job, "FILE_UPLOAD")
+    trust.site.wait_for(job, "JOB_QUEUED", seconds=20)
+    trust.policy_file.write_text("signatures = required\n")
+    said = trust.site.pull(expect=4).stderr
+    assert str(trust.policy_file) in said
+    assert "nothing is submitted" in said
+    trust.policy_file.unlink()
+    trust.site.pull(expect=4)
+    assert trust.ledger == []
+    trust.policy()
+    assert trust.site.run_to_end(job) == "JOB_COMPLETE"
+    assert trust.ledger == [job]
