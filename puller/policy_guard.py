@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,33 @@ class PolicyGuard:
             self._gate.take_back(record)
         except (NotNow, Refused, UnsafePath, OSError) as error:
             _LOG.warning("%s: its run stays counted: %s", told(record), error)
+
+    def handed_on(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """What a job gets of its user's login environment.
+
+        Raises:
+            NotNow: the policy cannot be used.
+        """
+        return self._gate.handed_on(environment) if self.in_force else environment
+
+    def why_results_wait(self) -> str | None:
+        """Why no results may leave now; None if they may. A policy that is broken says nothing."""
+        if not self.in_force or self.problem() is not None:
+            return None
+        try:
+            self._gate.check_leaving()
+        except NotNow as waits:
+            return str(waits)
+        return None
+
+    def note_left(self, record: Record, size: int) -> None:
+        """Count the bytes of an allocation's results, which have left."""
+        if not self.in_force:
+            return
+        try:
+            self._gate.note_left(record.id, size)
+        except NotNow as error:
+            _LOG.error("%s: %s", told(record), error)
 
     def problem(self) -> str | None:
         """Why nothing may be submitted: the policy cannot be used. None if it can, or is none."""

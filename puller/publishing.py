@@ -48,6 +48,8 @@ class Publishing:
             or 0 <= now - record.logs_pushed_at < LOG_INTERVAL
         ):
             return record
+        if self._lifecycle.guard.why_results_wait() is not None:
+            return record
         directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
         control = control_directory(self._place.settings.jobs_dir, record.id)
         logs = dict(record.logs)
@@ -70,6 +72,8 @@ class Publishing:
         """Push the results of an allocation that has ended, then write its end."""
         if record.end is None or record.scheduler_id is None:
             return self._lifecycle.write_end(record, None)
+        if (waits := self._lifecycle.guard.why_results_wait()) is not None:
+            return self._lifecycle.report(record, record.reported, waits)
         settings = self._place.settings
         directory = JobDirectory(settings.jobs_dir, record.allocation.job)
         control = control_directory(settings.jobs_dir, record.id)
@@ -95,6 +99,7 @@ class Publishing:
             logs=current.logs,
             give_up_unreadable=now - record.end.time > _GIVE_UP_UNREADABLE_AFTER,
         )
+        self._lifecycle.guard.note_left(current, summary.size)
         return self._lifecycle.write_end(current, summary)
 
     def _staged(

@@ -26,11 +26,10 @@ from puller.lifecycle import Lifecycle
 from puller.lock import inheritable_lock
 from puller.schedulers.interface import Submission
 from puller.workplace import Workplace
-from puller.wrapper import render_wrapper, split_script
+from puller.wrapper import MAX_SCRIPT, render_wrapper, split_script
 
 _LOG = logging.getLogger(__name__)
 
-_MAX_SCRIPT = 4 * 1024 * 1024
 _DEFER_SECONDS = 60
 _KILL_SWITCH_THROWN = "the site's administrator has stopped submissions"
 
@@ -59,7 +58,7 @@ class Submitting:
             _LOG.warning("%s: %s", told(record), waits)
             return self._lifecycle.report(record, ClientStatus.STARTING, str(waits))
         directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
-        script = directory.tree.read(object_keys.SCRIPT, _MAX_SCRIPT).decode(
+        script = directory.tree.read(object_keys.SCRIPT, MAX_SCRIPT).decode(
             errors="surrogateescape"
         )
         problem = self._place.scheduler.script_problem(script)
@@ -192,7 +191,7 @@ class Submitting:
             wrapper=control / WRAPPER,
             scheduler_output=control / SCHEDULER_OUTPUT,
             settings=allocation.settings,
-            environment=self._place.login_environment(),
+            environment=self._lifecycle.guard.handed_on(self._place.login_environment()),
             site_arguments=self._place.settings.submit_args,
             keep_open=(descriptor,),
         )

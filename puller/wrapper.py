@@ -14,6 +14,9 @@ from pathlib import Path
 from job_protocol.object_keys import SCRIPT, STDERR, STDOUT
 from puller.exit_file import EXIT_NAME, START_NAME
 
+MAX_SCRIPT = 4 * 1024 * 1024
+"""Bytes; the control plane admits no larger one."""
+
 _BLANKS = " \t\v\f\r"
 """What C's `isspace` takes for blank inside a line. Python's own notion includes U+3000, which
 to a shell is the name of a command."""

@@ -7,34 +7,40 @@ lies where a job that runs could read it.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from job_protocol.job_settings import JobSettings
-from job_protocol.object_keys import SCRIPT, SETTINGS, SIGNATURE, SIGNED
-from job_protocol.settings_document import SettingsDocumentError, read_settings
-from job_protocol.signed_manifest import MAX_BYTES, Covered, SignedManifest, SignedManifestError
+from job_protocol.object_keys import SCRIPT
 from puller.errors import NotNow, Refused
 from puller.job_directory import JobDirectory, control_directory
 from puller.journal import Phase, Record, told
-from puller.staging import note_modes
+from puller.trust.bounds import (
+    Bounds,
+    artifact_problem,
+    bounded,
+    check_directives,
+    handed_on,
+)
+from puller.trust.disk_use import DiskUse
 from puller.trust.policy import Policy, load_policy
-from puller.trust.run_counts import Run, RunCounts
-from puller.trust.signature import SignatureTool, SignersFile, chosen_signer
-from puller.trust.staged_bytes import check_staged, sha256_of
+from puller.trust.quotas import Days, Quotas
+from puller.trust.staged_bytes import sha256_of
+from puller.trust.verification import Verification
 from puller.workplace import Workplace
+from puller.wrapper import MAX_SCRIPT, split_script
 
 _LOG = logging.getLogger(__name__)
 
 _APART = "unverified"
 _PLACED = "placed"
-_SIGNATURE_BYTES = 64 * 1024
-_SETTINGS_BYTES = 1024 * 1024
 _UNSUBMITTED = (Phase.CLAIMING, Phase.STAGING)
+_ACTIVE = (Phase.STAGING, Phase.SUBMITTING, Phase.SUBMITTED)
+"""Of those that hold a directory: `staging` is about to be submitted by another thread."""
 
 
 class Gate:
@@ -43,10 +49,11 @@ class Gate:
     def __init__(self, place: Workplace) -> None:
         """Guard the submissions of a workplace whose settings name a policy."""
         self._place = place
-        self._runs = RunCounts(place.settings.state)
-        self._tool = SignatureTool({"PATH": place.settings.path or os.defpath})
+        self._verification = Verification(place.settings, place.clock)
+        self._days = Days(place.settings.state)
+        self._disk = DiskUse(place.settings.jobs_dir, place.settings.state, place.clock)
         self._lock = threading.Lock()
-        self._taken: dict[str, str] = {}
+        self._taken: set[str] = set()
 
     def policy(self) -> Policy:
         """The policy as it stands now.
@@ -89,94 +96,107 @@ class Gate:
         try:
             allocation = replace(record.allocation, settings=self._settings(record, apart, policy))
             record = replace(record, allocation=allocation)
+            self._keep_waiting(policy)
             if policy.signatures_required:
-                self._count(record, apart)
+                number, most = self._verification.count(record, apart)
+                _LOG.info("%s: run %d of %d that were signed", told(record), number, most)
         except Refused as refusal:
             raise Refused(f"refused by the policy of site {site}: {refusal}") from refusal
-        self._bring_to_its_place(record, apart)
+        self._bring_to_its_place(record, apart, policy.quotas)
         return self._place.journal.write(record)
+
+    def handed_on(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """What a job gets of its user's login environment."""
+        return handed_on(environment, self.policy().environment)
+
+    def artifact_problem(self, host: str, checksum: str | None) -> str | None:
+        """Why a job may not fetch an artifact, a sentence; None if it may.
+
+        Args:
+            host: the host of its source.
+            checksum: its checksum, if the job states one.
+        """
+        policy = self.policy()
+        problem = artifact_problem(
+            host, checksum, hosts=policy.artifact_hosts, signed=policy.signatures_required
+        )
+        site = self._place.settings.site
+        return None if problem is None else f"refused by the policy of site {site}: {problem}"
 
     def take_back(self, record: Record) -> None:
         """Do not count the run of an allocation for which the scheduler surely had no room."""
         directory = self._real(record)
         if directory.owner() != record.id or not self.policy().signatures_required:
             return
-        _, run = self._covered(record, directory)
-        self._runs.take_back(run)
+        self._verification.take_back(record, directory)
 
-    # ---- signatures ----
+    # ---- rules ----
 
     def _settings(self, record: Record, apart: JobDirectory, policy: Policy) -> JobSettings:
         """What the job asks of the scheduler, from where the policy takes it."""
         settings = record.allocation.settings
         if policy.signatures_required:
-            settings = self._verified(record, apart, policy)
+            signed = self._verification.verified(record, apart, policy)
+            _LOG.info("%s: signed by %s", told(record), signed.signer)
+            settings = signed.settings
         if policy.scripts is not None and sha256_of(apart.tree, SCRIPT) not in policy.scripts:
-            raise Refused(f"the script's SHA-256 is not among those that may run ({SCRIPT})")
-        return settings
-
-    def _verified(self, record: Record, apart: JobDirectory, policy: Policy) -> JobSettings:
-        document = _read_signed(apart)
-        signature = _read(apart, SIGNATURE, _SIGNATURE_BYTES)
-        signer = self._signer(document, signature, policy)
-        covered, _ = self._covered(record, apart)
-        umask = int(self._place.settings.umask, 8)
-        changed = check_staged(apart.tree, covered.jobs.inputs, umask)
-        if changed:
-            note_modes(control_directory(self._place.settings.jobs_dir, record.id), changed)
-        _LOG.info("%s: signed by %s", told(record), signer)
-        if SETTINGS not in {one.path for one in covered.jobs.inputs}:
-            return JobSettings()
-        try:
-            return read_settings(apart.tree.read(SETTINGS, _SETTINGS_BYTES))
-        except SettingsDocumentError as error:
-            raise Refused(f"{SETTINGS}: {error}") from error
-
-    def _signer(self, document: bytes, signature: bytes, policy: Policy) -> str:
-        if policy.allowed_signers is None:
-            raise AssertionError("a policy that requires signatures names the signers")
-        file = SignersFile(path=policy.allowed_signers, revoked=policy.revoked_keys)
-        found = self._tool.signers_of(document, signature, file)
-        return chosen_signer(found, policy.signers, file.path)
-
-    def _covered(self, record: Record, directory: JobDirectory) -> tuple[Covered, Run]:
-        """What the document says of this job, here and now."""
-        document = _read_signed(directory)
-        try:
-            manifest = SignedManifest.parse(document)
-        except SignedManifestError as error:
-            raise Refused(f"{SIGNED}: {error}") from error
-        job, site = record.allocation.job, self._place.settings.site
-        if manifest.site != site:
-            raise Refused(f"it was signed for site {manifest.site!r}")
-        covered = manifest.covering(job)
-        if covered is None:
-            raise Refused(f"it was signed for other jobs, not for {job!r}")
-        now = int(self._place.clock())
-        if now >= manifest.expires:
-            raise Refused(f"the signature expired at {_utc(manifest.expires)}")
-        since = self._runs.since(now)
-        if manifest.signed < since:
-            raise Refused(
-                f"it was signed at {_utc(manifest.signed)}, before this site began to count runs "
-                f"({_utc(since)}); sign it again"
+            raise Refused(f"the SHA-256 of {SCRIPT} is not among those that may run (scripts)")
+        if policy.bounds != Bounds():
+            script = apart.tree.read(SCRIPT, MAX_SCRIPT).decode(errors="surrogateescape")
+            scheduler = self._place.scheduler
+            stated = split_script(
+                script,
+                scheduler.directive_prefixes,
+                anywhere=scheduler.declared_places(script).anywhere,
             )
-        run = Run(
-            document=hashlib.sha256(document).hexdigest(),
-            selector=covered.selector,
-            token=record.token,
-            job=job,
-        )
-        return covered, run
+            check_directives(stated.directives, scheduler.name, policy.bounds)
+        return bounded(settings, policy.bounds)
 
-    def _count(self, record: Record, apart: JobDirectory) -> None:
-        covered, run = self._covered(record, apart)
-        number = self._runs.count(run, covered.jobs.runs)
-        _LOG.info("%s: run %d of %d that were signed", told(record), number, covered.jobs.runs)
+    # ---- quotas ----
+
+    def _keep_waiting(self, policy: Policy) -> None:
+        """Whether it is quiet, or the disk is full, as far as the policy says."""
+        now = self._now().astimezone()
+        for span in policy.quiet_hours:
+            if span.contain(now.time()):
+                raise NotNow(f"the site's policy lets nothing begin in {span} (quiet_hours)")
+        most = policy.quotas.disk
+        if most is not None and (used := self._disk.used(self._running())) >= most:
+            raise NotNow(
+                f"the jobs directory holds {used} bytes, and the site's policy allows {most} "
+                "(disk); the site's administrator can remove what has ended: jobferry-puller clean"
+            )
+
+    def _running(self) -> frozenset[Path]:
+        return frozenset(
+            self._real(held).path
+            for held in self._place.journal.glance()
+            if held.phase not in _UNSUBMITTED
+        )
+
+    def check_leaving(self) -> None:
+        """Whether results may leave the site now.
+
+        Raises:
+            NotNow: as many left today as the policy allows.
+        """
+        most = self.policy().quotas.bytes_out_a_day
+        if most is None:
+            return
+        gone = sum(self._days.today(self._now().astimezone()).bytes_out.values())
+        if gone >= most:
+            raise NotNow(
+                f"{gone} bytes of results left the site today, and its policy allows {most} "
+                "(bytes_out_a_day); the results wait for tomorrow"
+            )
+
+    def note_left(self, allocation: str, size: int) -> None:
+        """Count the results of an allocation that have left."""
+        self._days.left(allocation, size, self._now().astimezone())
 
     # ---- places ----
 
-    def _bring_to_its_place(self, record: Record, apart: JobDirectory) -> None:
+    def _bring_to_its_place(self, record: Record, apart: JobDirectory, quotas: Quotas) -> None:
         """Move the verified directory to the job's path, unless a job that may run is there.
 
         The cloud names the job: it could offer a further allocation of one that waits in the
@@ -184,20 +204,27 @@ class Gate:
         """
         job = record.allocation.job
         with self._lock:
-            others = {
-                held.id: held.allocation.job
-                for held in self._place.journal.glance()
-                if held.phase not in _UNSUBMITTED or held.id in self._taken
-            }
-            for other, its_job in others.items():
-                if other != record.id and overlap(job, its_job):
+            held = [
+                one
+                for one in self._place.journal.glance()
+                if one.id != record.id and (one.phase not in _UNSUBMITTED or one.id in self._taken)
+            ]
+            for other in held:
+                if overlap(job, other.allocation.job):
                     raise NotNow(
-                        f"job {its_job!r} (allocation {other}) is still held at this site, and its "
+                        f"{told(other)} is still held at this site, and its "
                         f"directory is, contains or lies in that of {job!r}"
                     )
+            active = sum(1 for one in held if one.phase in _ACTIVE)
+            if quotas.active_jobs is not None and active >= quotas.active_jobs:
+                raise NotNow(
+                    f"{active} jobs are active, which is all that the site's policy allows "
+                    "(active_jobs)"
+                )
+            self._days.submit(record.token, self._now().astimezone(), quotas.jobs_a_day)
             control_directory(self._place.settings.jobs_dir, record.id).write(_PLACED, b"")
             moved_to = self._real(record).take_place(apart, self._now())
-            self._taken[record.id] = job
+            self._taken.add(record.id)
         if moved_to is not None:
             _LOG.info("%s: put what lay there aside as %s", told(record), moved_to)
 
@@ -227,18 +254,3 @@ class Gate:
 def overlap(job: str, other: str) -> bool:
     """Whether the directory of one job is, contains or lies in that of the other."""
     return f"{job}/".startswith(f"{other}/") or f"{other}/".startswith(f"{job}/")
-
-
-def _read_signed(directory: JobDirectory) -> bytes:
-    return _read(directory, SIGNED, MAX_BYTES + 1)
-
-
-def _read(directory: JobDirectory, name: str, most: int) -> bytes:
-    try:
-        return directory.tree.read(name, most)
-    except FileNotFoundError as error:
-        raise Refused(f"it is not signed: there is no {name}; see docs/signing.md") from error
-
-
-def _utc(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from job_protocol.settings_document import mebibytes_of, seconds_of
 from puller.errors import NotNow
+from puller.trust.bounds import Bounds
+from puller.trust.quotas import QuietHours, Quotas
 
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 
@@ -32,6 +35,11 @@ class Policy:
         revoked_keys: keys that do not count any more (`ssh-keygen -r`).
         signers: the principals of `allowed_signers` that may sign jobs; None means all.
         scripts: the SHA-256 of each script that may run, in hex.
+        bounds: the largest that one job may ask for.
+        quotas: bounds for all jobs together.
+        quiet_hours: times of day, by the site's clock, in which nothing is submitted.
+        environment: names, or patterns, of what jobs get of the login environment.
+        artifact_hosts: hosts, or patterns, that jobs may fetch artifacts from.
     """
 
     signatures_required: bool = False
@@ -39,6 +47,11 @@ class Policy:
     revoked_keys: Path | None = None
     signers: frozenset[str] | None = None
     scripts: frozenset[str] | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+    quotas: Quotas = field(default_factory=Quotas)
+    quiet_hours: tuple[QuietHours, ...] = ()
+    environment: tuple[str, ...] | None = None
+    artifact_hosts: tuple[str, ...] | None = None
 
 
 def load_policy(path: Path) -> Policy:
@@ -62,8 +75,9 @@ def parse_policy(text: str) -> Policy:
     Raises:
         ValueError: it is no TOML, or a key or value is wrong; the message names it.
     """
-    document = tomllib.loads(text)
-    policy = Policy(**_read(document, _READERS))
+    found = _read(tomllib.loads(text), _READERS)
+    bounds = found.pop("limits", {}) | {name: found.pop(name) for name in _OF_BOUNDS & found.keys()}
+    policy = Policy(**found, bounds=Bounds(**bounds))
     if policy.signatures_required and policy.allowed_signers is None:
         raise ValueError('signatures = "required" needs allowed_signers')
     return policy
@@ -117,10 +131,78 @@ def _scripts(value: object) -> frozenset[str]:
     return frozenset(match[1] for match in found if match is not None)
 
 
+def _choice(value: object) -> tuple[str, ...]:
+    words = _words(value)
+    if not words:
+        raise ValueError("name at least one, or leave the line out")
+    return words
+
+
+def _allows_any(value: object) -> bool:
+    if value not in ("bounded", "any"):
+        raise ValueError('write "bounded" or "any"')
+    return value == "any"
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("write a whole number, not below 0")
+    return value
+
+
+def _seconds(value: object) -> int:
+    return _whole(seconds_of(value))
+
+
+def _mebibytes(value: object) -> int:
+    return _whole(mebibytes_of(value))
+
+
+def _bytes(value: object) -> int:
+    """Bytes as a number, or a size such as `50G`."""
+    return _whole(value) if not isinstance(value, str) else _mebibytes(value) * 1024**2
+
+
+def _hours(value: object) -> tuple[QuietHours, ...]:
+    return tuple(QuietHours.parse(word) for word in _words(value))
+
+
+def _table(readers: Mapping[str, tuple[str, Reader]], name: str) -> Reader:
+    def read(value: object) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValueError("write it as a table")
+        return _read(value, readers, f"{name}.")
+
+    return read
+
+
+_LIMITS: dict[str, tuple[str, Reader]] = {
+    "nodes": ("nodes", _whole),
+    "cpus": ("cpus", _whole),
+    "memory": ("memory_mb", _mebibytes),
+    "gpus": ("gpus", _whole),
+    "time_limit": ("time_limit", _seconds),
+    "count": ("count", _whole),
+}
+_QUOTAS: dict[str, tuple[str, Reader]] = {
+    "active_jobs": ("active_jobs", _whole),
+    "jobs_a_day": ("jobs_a_day", _whole),
+    "disk": ("disk", _bytes),
+    "bytes_out_a_day": ("bytes_out_a_day", _bytes),
+}
+_OF_BOUNDS = frozenset({"queues", "accounts", "any_directives"})
 _READERS: dict[str, tuple[str, Reader]] = {
     "signatures": ("signatures_required", _is_required),
     "allowed_signers": ("allowed_signers", _path),
     "revoked_keys": ("revoked_keys", _path),
     "signers": ("signers", _word_set),
     "scripts": ("scripts", _scripts),
+    "limits": ("limits", _table(_LIMITS, "limits")),
+    "queues": ("queues", _choice),
+    "accounts": ("accounts", _choice),
+    "directives": ("any_directives", _allows_any),
+    "quotas": ("quotas", lambda value: Quotas(**_table(_QUOTAS, "quotas")(value))),
+    "quiet_hours": ("quiet_hours", _hours),
+    "environment": ("environment", _words),
+    "artifact_hosts": ("artifact_hosts", _words),
 }

@@ -101,12 +101,27 @@ class Trust:
         self.told(job, rule)
         assert self.ledger == before
 
+    def refused_all(self, rules: dict[str, str]) -> None:
+        """All of these jobs, by id, come to the site, which refuses each for its rule."""
+        before = self.ledger
+        for job in rules:
+            self.site.mark(job, "FILE_UPLOAD")
+        for job in rules:
+            self.site.wait_for(job, "JOB_QUEUED", *DEAD, seconds=30)
+        for job, rule in rules.items():
+            assert self.site.run_to_end(job) == "JOB_FAILED"
+            self.told(job, rule)
+        assert self.ledger == before
+
     def told(self, job: str, rule: str) -> None:
         reason = self.site.details(job)["allocation"]["reason"]
         assert reason.startswith("refused by the policy of site dc1: "), reason
         assert rule in reason
 
     # ---- the cloud that was taken over ----
+
+    def delete(self, key: str) -> None:
+        self.site.s3.delete_object(Bucket=self.site.bucket, Key=key)
 
     def allocation(self, job: str) -> dict[str, Any]:
         """The item of a job's newest allocation."""
@@ -191,64 +206,61 @@ def test_a_signed_job_runs_once_and_not_a_second_time(trust: Trust) -> None:
     trust.refused(job, "it was signed for 1 run")
 
 
-@pytest.mark.parametrize(
-    ("attack", "rule"),
-    [
-        (lambda t, job: t.site.put(f"{job}/aws-job-run.sh", t.script("forged")), "aws-job-run.sh"),
-        (lambda t, job: t.site.put(f"{job}/data/a.txt", "b\n"), "input 'data/a.txt' is not what"),
-        (lambda t, job: t.site.put(f"{job}/extra.sh", "x"), "'extra.sh' is not in what was signed"),
-        (lambda t, job: t.site.put(f"{job}/extra/", ""), "'extra/' is not in what was signed"),
-        (lambda t, job: t.site.put(f"{job}/aws-job.json", "{}"), "'aws-job.json' is not in what"),
-        (
-            lambda t, job: t.site.s3.delete_object(Bucket=t.site.bucket, Key=f"{job}/data/a.txt"),
-            "'data/a.txt' was signed and is not there",
-        ),
-        (
-            lambda t, job: t.site.s3.delete_object(
-                Bucket=t.site.bucket, Key=f"{job}/aws-job-signed.txt"
-            ),
-            "it is not signed",
-        ),
-        (lambda t, job: t.site.put(f"{job}/aws-job-signed.txt.sig", "x"), "not a good one"),
-    ],
-)
-def test_what_is_changed_in_the_bucket_does_not_run(
-    trust: Trust, attack: Callable[[Trust, str], object], rule: str
-) -> None:
-    job = _job()
-    trust.upload(job, files={"data/a.txt": "a\n"})
-    attack(trust, job)
-    trust.refused(job, rule)
-    assert not (trust.site.jobs_dir / job).exists()
+BUCKET_ATTACKS: dict[str, Callable[[Trust, str], object]] = {
+    "input 'aws-job-run.sh' is not what was signed": lambda t, job: t.site.put(
+        f"{job}/aws-job-run.sh", t.script("forged")
+    ),
+    "input 'data/a.txt' is not what was signed": lambda t, job: t.site.put(
+        f"{job}/data/a.txt", "b\n"
+    ),
+    "'extra.sh' is not in what was signed": lambda t, job: t.site.put(f"{job}/extra.sh", "x"),
+    "'extra/' is not in what was signed": lambda t, job: t.site.put(f"{job}/extra/", ""),
+    "'aws-job.json' is not in what was signed": lambda t, job: t.site.put(
+        f"{job}/aws-job.json", "{}"
+    ),
+    "'data/a.txt' was signed and is not there": lambda t, job: t.delete(f"{job}/data/a.txt"),
+    "it is not signed": lambda t, job: t.delete(f"{job}/aws-job-signed.txt"),
+    "not a good one of anybody": lambda t, job: t.site.put(f"{job}/aws-job-signed.txt.sig", "x"),
+}
+
+
+def test_what_is_changed_in_the_bucket_does_not_run(trust: Trust) -> None:
+    cases = {}
+    for rule, attack in BUCKET_ATTACKS.items():
+        job = _job()
+        trust.upload(job, files={"data/a.txt": "a\n"})
+        attack(trust, job)
+        cases[job] = rule
+    trust.refused_all(cases)
+    assert not any((trust.site.jobs_dir / job).exists() for job in cases)
 
 
 def test_signatures_of_others_for_others_and_of_other_times_do_not_count(trust: Trust) -> None:
     past = datetime.now(UTC) - timedelta(days=30)
-    other = trust.home / "keys/alice"
-    cases = {
+    cases = {}
+    for rule, changes in {
         "not a good one of anybody": {"key": "mallory"},
         "signed for site 'osaka'": {"site": "osaka"},
         "expired at": {"at": past, "signing": Signing(expires=3600)},
         "before this site began": {"at": past, "signing": Signing(expires=90 * 24 * 3600)},
-    }
-    for rule, changes in cases.items():
+    }.items():
         job = _job()
         trust.upload(job, **changes)
-        trust.refused(job, rule)
+        cases[job] = rule
     job, copied = _job(), _job()
     trust.upload(job)
     for name in ("aws-job-run.sh", "aws-job-signed.txt", "aws-job-signed.txt.sig"):
         trust.site.put(f"{copied}/{name}", trust.site.get(f"{job}/{name}"))
-    trust.refused(copied, "signed for other jobs")
+    cases[copied] = "signed for other jobs"
     wrong = subprocess.run(
-        ["ssh-keygen", "-Y", "sign", "-f", str(other), "-n", "git"],
+        ["ssh-keygen", "-Y", "sign", "-f", str(trust.keys["alice"]), "-n", "git"],
         input=trust.site.get(f"{job}/aws-job-signed.txt"),
         capture_output=True,
         check=True,
     )
     trust.site.put(f"{job}/aws-job-signed.txt.sig", wrong.stdout)
-    trust.refused(job, "not a good one")
-    assert trust.ledger == []
+    cases[job] = "not a good one"
+    trust.refused_all(cases)
 
 
 def test_what_is_changed_in_the_table_does_not_count(trust: Trust) -> None:
@@ -342,3 +354,34 @@ def test_a_broken_policy_stops_every_submission_until_it_is_mended(trust: Trust)
     trust.policy()
     assert trust.site.run_to_end(job) == "JOB_COMPLETE"
     assert trust.ledger == [job]
+
+
+def test_limits_and_quotas_of_the_policy_reach_the_user(trust: Trust) -> None:
+    job, waiting = _job(), _job()
+    trust.policy("[limits]\ntime_limit = 60\n")
+    trust.upload(job, time_limit="2m")
+    trust.refused(job, "time_limit is 120, and at most 60 is allowed")
+
+    trust.policy('environment = ["PATH"]\n[quotas]\njobs_a_day = 0\nbytes_out_a_day = 0\n')
+    files = {"aws-job-run.sh": trust.script(waiting, 'echo "home: ${HOME-none}"\n')}
+    trust.upload(waiting, files=files)
+    trust.site.mark(waiting, "FILE_UPLOAD")
+    trust.site.wait_for(waiting, "JOB_QUEUED", seconds=20)
+    deadline = time.monotonic() + 30
+    while "jobs_a_day" not in str(trust.site.details(waiting)):
+        trust.site.pull()
+        assert time.monotonic() < deadline, trust.site.details(waiting)
+    assert trust.ledger == []
+
+    def results_wait() -> bool:
+        trust.site.pull()
+        return "bytes_out_a_day" in str(trust.site.details(waiting))
+
+    trust.policy('environment = ["PATH"]\n[quotas]\njobs_a_day = 1\nbytes_out_a_day = 0\n')
+    while not results_wait():
+        assert time.monotonic() < deadline + 30, trust.site.details(waiting)
+    assert trust.ledger == [waiting]
+    assert "aws-job-stdout.txt" not in trust.site.keys(waiting)
+    trust.policy()
+    assert trust.site.run_to_end(waiting) == "JOB_COMPLETE"
+    assert trust.site.get(f"{waiting}/aws-job-stdout.txt") == b"home: none\n"

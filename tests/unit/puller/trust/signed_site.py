@@ -15,6 +15,7 @@ from jobferry.stated_settings import Settings as Stated
 from jobferry.upload_plan import plan_upload
 from puller.job_directory import control_directory
 from puller.journal import Journal, Phase, Record
+from puller.schedulers.slurm import Slurm
 from puller.settings import Settings
 from puller.trust.gate import Gate
 from puller.workplace import Workplace
@@ -67,7 +68,7 @@ class SignedSite:
             settings=self.settings,
             queue=nothing,
             bucket=nothing,
-            scheduler=nothing,
+            scheduler=Slurm({}),
             journal=journal,
             installation="here",
             clock=lambda: self.now,

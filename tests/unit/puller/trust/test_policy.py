@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import puller.trust.policy as policy_module
+from puller.trust.bounds import Bounds
 from puller.trust.policy import Policy, PolicyBroken, load_policy, parse_policy
+from puller.trust.quotas import Quotas
 
 
 def test_an_empty_policy_allows_everything() -> None:
@@ -38,6 +40,27 @@ def test_what_a_policy_says() -> None:
     )
 
 
+def test_sizes_and_times_are_read() -> None:
+    policy = parse_policy(
+        """
+        queues = ["a", "b"]
+        directives = "any"
+        quiet_hours = ["22:00-02:00"]
+        [limits]
+        memory = "2G"
+        time_limit = "1d"
+        [quotas]
+        disk = "1G"
+        bytes_out_a_day = 5
+        """
+    )
+    assert policy.bounds == Bounds(
+        memory_mb=2048, time_limit=86400, queues=("a", "b"), any_directives=True
+    )
+    assert policy.quotas == Quotas(disk=1024**3, bytes_out_a_day=5)
+    assert str(policy.quiet_hours[0]) == "22:00-02:00"
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -52,6 +75,16 @@ def test_what_a_policy_says() -> None:
         ("signers = [1]", "signers"),
         ('signers = [""]', "signers"),
         ("signatures = required", "line 1"),
+        ("queues = []", "queues"),
+        ("limits = 3", "limits"),
+        ("[limits]\nnodes = -1", "limits.nodes"),
+        ("[limits]\nnodes = true", "limits.nodes"),
+        ('[limits]\nmemory = "4X"', "limits.memory"),
+        ('[limits]\ntime_limit = "1:30"', "limits.time_limit"),
+        ("[limits]\ndisk = 1", "limits.disk"),
+        ("[quotas]\ndisk = 1.5", "quotas.disk"),
+        ('quiet_hours = ["8-12"]', "quiet_hours"),
+        ('directives = "none"', "directives"),
     ],
 )
 def test_what_is_wrong_is_named(text: str, named: str) -> None:
