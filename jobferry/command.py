@@ -29,6 +29,7 @@ from jobferry.options import (
 from jobferry.rendering import describe, describe_all, human_size, printable
 from jobferry.report import Report
 from jobferry.signing_commands import sign, sign_options, signing_of
+from jobferry.trust_commands import trust
 
 _INTERRUPTED = 130
 
@@ -80,6 +81,7 @@ def cli() -> None:
 
 cli.add_command(job_group)
 cli.add_command(sign)
+cli.add_command(trust)
 
 
 @cli.command(

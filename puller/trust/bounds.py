@@ -36,6 +36,13 @@ class Bounds:
     any_directives: bool = False
 
 
+def with_nodes(bounds: Bounds, nodes: int | None) -> Bounds:
+    """The bounds of a job that may ask for so many nodes at most; None adds no bound."""
+    if nodes is None or (bounds.nodes is not None and bounds.nodes <= nodes):
+        return bounds
+    return replace(bounds, nodes=nodes)
+
+
 def bounded(settings: JobSettings, bounds: Bounds) -> JobSettings:
     """The settings with which a job is submitted.
 

@@ -14,7 +14,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from job_protocol.job_settings import JobSettings
 from job_protocol.object_keys import SCRIPT
 from puller.errors import NotNow, Refused
 from puller.job_directory import JobDirectory, control_directory
@@ -25,6 +24,7 @@ from puller.trust.bounds import (
     bounded,
     check_directives,
     handed_on,
+    with_nodes,
 )
 from puller.trust.disk_use import DiskUse
 from puller.trust.policy import Policy, load_policy
@@ -94,12 +94,20 @@ class Gate:
                 "the site's policy came while it was staged; the next pass stages it again"
             )
         try:
-            allocation = replace(record.allocation, settings=self._settings(record, apart, policy))
+            signed = None
+            settings, bounds = record.allocation.settings, policy.bounds
+            if policy.signatures_required:
+                signed = self._verification.verified(record, apart, policy)
+                settings, bounds = signed.settings, with_nodes(bounds, signed.max_nodes)
+            self._check_script(apart, policy, bounds)
+            allocation = replace(record.allocation, settings=bounded(settings, bounds))
             record = replace(record, allocation=allocation)
             self._keep_waiting(policy)
-            if policy.signatures_required:
-                number, most = self._verification.count(record, apart)
-                _LOG.info("%s: run %d of %d that were signed", told(record), number, most)
+            if signed is not None:
+                number, most = self._verification.count(record, apart, signed)
+                _LOG.info(
+                    "%s: signed by %s, run %d of %d", told(record), signed.signer, number, most
+                )
         except Refused as refusal:
             raise Refused(f"refused by the policy of site {site}: {refusal}") from refusal
         self._bring_to_its_place(record, apart, policy.quotas)
@@ -126,22 +134,16 @@ class Gate:
     def take_back(self, record: Record) -> None:
         """Do not count the run of an allocation for which the scheduler surely had no room."""
         directory = self._real(record)
-        if directory.owner() != record.id or not self.policy().signatures_required:
-            return
-        self._verification.take_back(record, directory)
+        policy = self.policy()
+        if directory.owner() == record.id and policy.signatures_required:
+            self._verification.take_back(record, directory, policy)
 
     # ---- rules ----
 
-    def _settings(self, record: Record, apart: JobDirectory, policy: Policy) -> JobSettings:
-        """What the job asks of the scheduler, from where the policy takes it."""
-        settings = record.allocation.settings
-        if policy.signatures_required:
-            signed = self._verification.verified(record, apart, policy)
-            _LOG.info("%s: signed by %s", told(record), signed.signer)
-            settings = signed.settings
+    def _check_script(self, apart: JobDirectory, policy: Policy, bounds: Bounds) -> None:
         if policy.scripts is not None and sha256_of(apart.tree, SCRIPT) not in policy.scripts:
             raise Refused(f"the SHA-256 of {SCRIPT} is not among those that may run (scripts)")
-        if policy.bounds != Bounds():
+        if bounds != Bounds():
             script = apart.tree.read(SCRIPT, MAX_SCRIPT).decode(errors="surrogateescape")
             scheduler = self._place.scheduler
             stated = split_script(
@@ -149,8 +151,7 @@ class Gate:
                 scheduler.directive_prefixes,
                 anywhere=scheduler.declared_places(script).anywhere,
             )
-            check_directives(stated.directives, scheduler.name, policy.bounds)
-        return bounded(settings, policy.bounds)
+            check_directives(stated.directives, scheduler.name, bounds)
 
     # ---- quotas ----
 

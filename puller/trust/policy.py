@@ -17,6 +17,7 @@ from job_protocol.settings_document import mebibytes_of, seconds_of
 from puller.errors import NotNow
 from puller.trust.bounds import Bounds
 from puller.trust.quotas import QuietHours, Quotas
+from puller.trust.session_keys import SessionKeyBounds
 
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 
@@ -40,6 +41,7 @@ class Policy:
         quiet_hours: times of day, by the site's clock, in which nothing is submitted.
         environment: names, or patterns, of what jobs get of the login environment.
         artifact_hosts: hosts, or patterns, that jobs may fetch artifacts from.
+        session_keys: what is allowed of session keys; None forbids them.
     """
 
     signatures_required: bool = False
@@ -52,6 +54,7 @@ class Policy:
     quiet_hours: tuple[QuietHours, ...] = ()
     environment: tuple[str, ...] | None = None
     artifact_hosts: tuple[str, ...] | None = None
+    session_keys: SessionKeyBounds | None = field(default_factory=SessionKeyBounds)
 
 
 def load_policy(path: Path) -> Policy:
@@ -190,6 +193,22 @@ _QUOTAS: dict[str, tuple[str, Reader]] = {
     "disk": ("disk", _bytes),
     "bytes_out_a_day": ("bytes_out_a_day", _bytes),
 }
+_SESSION_KEYS: dict[str, tuple[str, Reader]] = {
+    "max_hours": ("max_hours", _whole),
+    "max_jobs": ("max_jobs", _whole),
+    "max_nodes": ("max_nodes", _whole),
+    "file": ("file", _path),
+}
+
+
+def _session_keys(value: object) -> SessionKeyBounds | None:
+    if value is False:
+        return None
+    if not isinstance(value, dict):
+        raise ValueError("write false, or a table")
+    return SessionKeyBounds(**_read(value, _SESSION_KEYS, "session_keys."))
+
+
 _OF_BOUNDS = frozenset({"queues", "accounts", "any_directives"})
 _READERS: dict[str, tuple[str, Reader]] = {
     "signatures": ("signatures_required", _is_required),
@@ -205,4 +224,5 @@ _READERS: dict[str, tuple[str, Reader]] = {
     "quiet_hours": ("quiet_hours", _hours),
     "environment": ("environment", _words),
     "artifact_hosts": ("artifact_hosts", _words),
+    "session_keys": ("session_keys", _session_keys),
 }

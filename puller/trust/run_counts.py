@@ -77,12 +77,24 @@ class RunCounts:
             raise _unknown(error) from error
         return now
 
-    def count(self, run: Run, most: int) -> int:
+    def check_left(self, run: Run, most: int) -> None:
+        """Whether a run may be counted.
+
+        Raises:
+            Refused: they are used up.
+            NotNow: the disk does not say.
+        """
+        with self._changed(run) as tokens:
+            if run.token not in tokens and len(tokens) >= most:
+                raise Refused(_used_up(run, most, None))
+
+    def count(self, run: Run, most: int, what: str | None = None) -> int:
         """Count a run, unless it is counted already; the result is which run it is, from 1.
 
         Args:
             run: the run.
             most: how many were signed.
+            what: what is counted, for the message; None for the runs of a signed job.
 
         Raises:
             Refused: they are used up.
@@ -91,10 +103,7 @@ class RunCounts:
         with self._changed(run) as tokens:
             if run.token not in tokens:
                 if len(tokens) >= most:
-                    raise Refused(
-                        f"it was signed for {most} {'run' if most == 1 else 'runs'} "
-                        f"(`{run.selector}`), which took place already"
-                    )
+                    raise Refused(_used_up(run, most, what))
                 tokens.append(run.token)
             return tokens.index(run.token) + 1
 
@@ -123,6 +132,13 @@ class RunCounts:
                     write_durably(file, json.dumps(counted, ensure_ascii=False).encode())
         except OSError as error:
             raise _unknown(error) from error
+
+
+def _used_up(run: Run, most: int, what: str | None) -> str:
+    if what is not None:
+        return f"the {most} {what} took place already"
+    runs = "run" if most == 1 else "runs"
+    return f"it was signed for {most} {runs} (`{run.selector}`), which took place already"
 
 
 def _read(file: Path) -> dict[str, list[str]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from job_protocol.job_settings import JobSettings
 from job_protocol.object_keys import SETTINGS, SIGNATURE, SIGNED
@@ -19,6 +21,7 @@ from puller.settings import Settings
 from puller.staging import note_modes
 from puller.trust.policy import Policy
 from puller.trust.run_counts import Run, RunCounts
+from puller.trust.session_keys import SessionKey, SessionKeys, narrowed, signers_lines
 from puller.trust.signature import SignatureTool, SignersFile, chosen_signer
 from puller.trust.staged_bytes import check_staged
 
@@ -33,10 +36,17 @@ class SignedJob:
     Attributes:
         signer: the person.
         settings: what the signed `aws-job.json` states.
+        session: the session key with which it was signed, if it was one.
     """
 
     signer: str
     settings: JobSettings
+    session: SessionKey | None = None
+
+    @property
+    def max_nodes(self) -> int | None:
+        """How many nodes it may ask for, if the session key says so."""
+        return None if self.session is None else self.session.max_nodes
 
 
 class Verification:
@@ -64,21 +74,21 @@ class Verification:
         """
         document = _read(staged, SIGNED, MAX_BYTES + 1)
         signature = _read(staged, SIGNATURE, _SIGNATURE_BYTES)
-        signer = self._signer(document, signature, policy)
+        signer, session = self._signer(document, signature, policy)
         covered, _ = self._covered(record, document)
         umask = int(self._settings.umask, 8)
         changed = check_staged(staged.tree, covered.jobs.inputs, umask)
         if changed:
             note_modes(control_directory(self._settings.jobs_dir, record.id), changed)
         if SETTINGS not in {one.path for one in covered.jobs.inputs}:
-            return SignedJob(signer, JobSettings())
+            return SignedJob(signer, JobSettings(), session)
         try:
             settings = read_settings(staged.tree.read(SETTINGS, _SETTINGS_BYTES))
         except SettingsDocumentError as error:
             raise Refused(f"{SETTINGS}: {error}") from error
-        return SignedJob(signer, settings)
+        return SignedJob(signer, settings, session)
 
-    def count(self, record: Record, staged: JobDirectory) -> tuple[int, int]:
+    def count(self, record: Record, staged: JobDirectory, signed: SignedJob) -> tuple[int, int]:
         """Count a run of a verified job: which one it is, of how many.
 
         Raises:
@@ -86,19 +96,57 @@ class Verification:
             NotNow: the disk does not take it.
         """
         covered, run = self._covered(record, _read(staged, SIGNED, MAX_BYTES + 1))
+        key = signed.session
+        if key is not None:
+            of_key = _run_of_key(key, record)
+            self._runs.check_left(run, covered.jobs.runs)
+            self._runs.count(of_key, key.max_jobs, f"jobs of session key {key.name!r}")
         return self._runs.count(run, covered.jobs.runs), covered.jobs.runs
 
-    def take_back(self, record: Record, directory: JobDirectory) -> None:
+    def take_back(self, record: Record, directory: JobDirectory, policy: Policy) -> None:
         """Take back the run of a job for which the scheduler surely had no room."""
-        _, run = self._covered(record, _read(directory, SIGNED, MAX_BYTES + 1))
+        document = _read(directory, SIGNED, MAX_BYTES + 1)
+        signature = _read(directory, SIGNATURE, _SIGNATURE_BYTES)
+        _, run = self._covered(record, document)
         self._runs.take_back(run)
+        _, session = self._signer(document, signature, policy)
+        if session is not None:
+            self._runs.take_back(_run_of_key(session, record))
 
-    def _signer(self, document: bytes, signature: bytes, policy: Policy) -> str:
+    def _signer(
+        self, document: bytes, signature: bytes, policy: Policy
+    ) -> tuple[str, SessionKey | None]:
         if policy.allowed_signers is None:
             raise AssertionError("a policy that requires signatures names the signers")
         file = SignersFile(path=policy.allowed_signers, revoked=policy.revoked_keys)
         found = self._tool.signers_of(document, signature, file)
-        return chosen_signer(found, policy.signers, file.path)
+        if not found and (key := self._session_key(document, signature, policy)) is not None:
+            return f"session key {key.name!r} ({key.fingerprint})", key
+        return chosen_signer(found, policy.signers, file.path), None
+
+    def _session_key(self, document: bytes, signature: bytes, policy: Policy) -> SessionKey | None:
+        """The session key that has signed, if it is one.
+
+        Raises:
+            Refused: it does not count any more.
+        """
+        if policy.session_keys is None:
+            return None
+        bounds = policy.session_keys
+        keys = {key.digest: key for key in SessionKeys(self._settings.state, bounds).all()}
+        if not keys:
+            return None
+        with tempfile.NamedTemporaryFile("w", prefix="jobferry-signers-") as file:
+            file.write(signers_lines(keys.values()))
+            file.flush()
+            signers = SignersFile(path=Path(file.name), revoked=policy.revoked_keys)
+            found = self._tool.signers_of(document, signature, signers)
+        if not found:
+            return None
+        key = narrowed(keys[found[0]], bounds)
+        if self._clock() >= key.until:
+            raise Refused(f"session key {key.name!r} counted until {_utc(key.until)}")
+        return key
 
     def _covered(self, record: Record, document: bytes) -> tuple[Covered, Run]:
         """What the document says of this job, here and now."""
@@ -128,6 +176,12 @@ class Verification:
             job=job,
         )
         return covered, run
+
+
+def _run_of_key(key: SessionKey, record: Record) -> Run:
+    return Run(
+        document=key.digest, selector="session key", token=record.token, job=record.allocation.job
+    )
 
 
 def _read(directory: JobDirectory, name: str, most: int) -> bytes:

@@ -59,6 +59,14 @@ class Trust:
         text = POLICY.format(signers=self.home / "signers") + more
         self.policy_file.write_text(text)
 
+    def trust(self, *words: str) -> None:
+        subprocess.run(
+            [*self.site.puller, "trust", *words],
+            env=self.site.cron_environment(),
+            check=True,
+            capture_output=True,
+        )
+
     # ---- the honest user ----
 
     def upload(
@@ -385,3 +393,19 @@ def test_limits_and_quotas_of_the_policy_reach_the_user(trust: Trust) -> None:
     trust.policy()
     assert trust.site.run_to_end(waiting) == "JOB_COMPLETE"
     assert trust.site.get(f"{waiting}/aws-job-stdout.txt") == b"home: none\n"
+
+
+def test_a_session_key_is_trusted_for_so_many_jobs_and_nodes(trust: Trust) -> None:
+    key = make_key(trust.home / "keys/session")
+    trust.keys["session"] = key
+    one, two = _job(), _job()
+    trust.upload(one, key="session", signing=Signing(runs=9))
+    trust.refused(one, "not a good one of anybody")
+    trust.trust("add", f"{key}.pub", "--for", "1h", "--max-jobs", "1", "--max-nodes", "2")
+    trust.upload(two, key="session", files={"aws-job.json": '{"resources": {"nodes": 3}}'})
+    trust.refused(two, "nodes is 3, and at most 2 is allowed")
+    assert trust.run(one) == "JOB_COMPLETE"
+    trust.refused(one, "the 1 jobs of session key 'session'")
+    trust.trust("remove", "session")
+    trust.refused(one, "not a good one of anybody")
+    assert trust.ledger == [one]

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from job_protocol.signed_manifest import SignedInput, SignedManifest
+from jobferry.command import main
 from jobferry.errors import SigningFailed, UploadRefused
 from jobferry.signing import Signing, default_key, signed_jobs
-from jobferry.signing_commands import sign
 from jobferry.stated_settings import Settings
 from jobferry.upload_plan import Upload, plan_upload
 from tests.unit.jobferry.signers import make_key, verified
@@ -100,10 +100,8 @@ def test_directories_of_a_sweep_get_one_signature(simulation: Path, key: Path) -
     other = simulation.parent / "other"
     other.mkdir()
     (other / "aws-job-run.sh").write_bytes(b"#!/bin/bash\n")
-    sign.main(
-        [str(simulation), str(other), "--prefix", "sweep/", "--key", str(key), "--site", "osaka"],
-        standalone_mode=False,
-    )
+    options = ["--prefix", "sweep/", "--key", str(key), "--site", "osaka"]
+    assert main(["sign", str(simulation), str(other), *options]) == 0
     document = (simulation / "aws-job-signed.txt").read_bytes()
     assert (other / "aws-job-signed.txt").read_bytes() == document
     assert verified(document, (other / "aws-job-signed.txt.sig").read_bytes(), key)
