@@ -97,6 +97,7 @@ class Record:
         logs: what was pushed of each growing log.
         logs_pushed_at: when the logs were last looked at.
         end: how it ended.
+        signer: who signed it, where the site's policy asks for that.
     """
 
     allocation: Allocation
@@ -115,6 +116,7 @@ class Record:
     logs: dict[str, PushedLog] = field(default_factory=dict)
     logs_pushed_at: float = 0.0
     end: End | None = None
+    signer: str | None = None
 
     @property
     def id(self) -> str:
@@ -156,6 +158,7 @@ def to_document(record: Record) -> bytes:
         "logs": {name: asdict(pushed) for name, pushed in record.logs.items()},
         "logs_pushed_at": record.logs_pushed_at,
         "end": asdict(record.end) if record.end else None,
+        "signer": record.signer,
     }
     return json.dumps(document, ensure_ascii=False, default=_encode_bytes).encode()
 

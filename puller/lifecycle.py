@@ -18,6 +18,7 @@ from job_protocol import object_keys
 from job_protocol.allocation import Allocation, ResultSummary
 from job_protocol.manifest import MAX_UNPACKED, Manifest, ManifestError
 from job_protocol.states import ClientStatus, Desired
+from puller.audit import AuditLog
 from puller.bucket import VersionGone
 from puller.cloud.written import Written
 from puller.errors import PullerError, StagingError
@@ -37,6 +38,7 @@ class Lifecycle:
     Attributes:
         place: the tools.
         guard: the site's policy.
+        audit: what is told of submissions, refusals and results.
         tell_after: seconds that a passing state must have lasted before it is told; 0 where the
             next look may be an hour away.
     """
@@ -46,6 +48,7 @@ class Lifecycle:
         self.place = place
         self.tell_after = 0.0
         self.guard = PolicyGuard(place)
+        self.audit = AuditLog(place.settings.state, place.settings.site, place.clock)
         self._finished = FinishedAllocations(place.settings.state)
 
     # ---- claim ----

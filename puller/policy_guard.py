@@ -36,6 +36,14 @@ class PolicyGuard:
 
         return Gate(self._place)
 
+    @property
+    def audit_objects(self) -> bool:
+        """Whether each object that leaves the site is an entry of the audit log."""
+        try:
+            return self.in_force and self._gate.policy().audit_objects
+        except NotNow:
+            return True  # nobody knows: rather too much than too little
+
     def staging_directory(self, record: Record) -> JobDirectory:
         """Where the inputs of an allocation are staged.
 

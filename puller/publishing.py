@@ -6,6 +6,7 @@ import logging
 from contextlib import suppress
 from dataclasses import replace
 
+from job_protocol.allocation import ResultSummary
 from job_protocol.manifest import Manifest, ManifestError
 from job_protocol.states import ClientStatus
 from puller.bucket import VersionGone
@@ -17,7 +18,7 @@ from puller.job_directory import JobDirectory, control_directory
 from puller.journal import Phase, Record, told
 from puller.lifecycle import Lifecycle
 from puller.live_logs import push_log
-from puller.push import ResultTarget, push_results
+from puller.push import ResultTarget, push_results, pushed
 from puller.results import ResultPlan, plan_results
 from puller.staging import StagedIndex
 from puller.workplace import Workplace
@@ -100,7 +101,15 @@ class Publishing:
             give_up_unreadable=now - record.end.time > _GIVE_UP_UNREADABLE_AFTER,
         )
         self._lifecycle.guard.note_left(current, summary.size)
+        self._audit(current, control, summary)
         return self._lifecycle.write_end(current, summary)
+
+    def _audit(self, record: Record, control: ConfinedTree, summary: ResultSummary) -> None:
+        facts = {"job": record.allocation.job, "allocation": record.id}
+        self._lifecycle.audit.write("pushed", **facts, objects=summary.files, bytes=summary.size)
+        if self._lifecycle.guard.audit_objects:
+            for path, state in sorted(pushed(control).items()):
+                self._lifecycle.audit.write("object", **facts, path=path, bytes=state.size)
 
     def _staged(
         self, record: Record, directory: JobDirectory, control: ConfinedTree

@@ -53,6 +53,10 @@ class Submitting:
             record = self._lifecycle.guard.admit(record)
         except Refused as refusal:
             _LOG.warning("%s: %s", told(record), refusal)
+            job = record.allocation.job
+            self._lifecycle.audit.write(
+                "refused", job=job, allocation=record.id, reason=str(refusal)
+            )
             return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, str(refusal))
         except NotNow as waits:
             _LOG.warning("%s: %s", told(record), waits)
@@ -156,6 +160,14 @@ class Submitting:
         )
         scheduler = self._place.scheduler.name
         _LOG.info("%s: submitted to %s as %s", told(record), scheduler, scheduler_id)
+        self._lifecycle.audit.write(
+            "submitted",
+            job=record.allocation.job,
+            allocation=record.id,
+            scheduler=scheduler,
+            scheduler_id=scheduler_id,
+            signer=record.signer,
+        )
         return self._lifecycle.report(record, ClientStatus.QUEUED, None, since=now)
 
     def _call_scheduler(self, record: Record, directory: JobDirectory) -> str | SchedulerError:

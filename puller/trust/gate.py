@@ -104,6 +104,7 @@ class Gate:
             record = replace(record, allocation=allocation)
             self._keep_waiting(policy)
             if signed is not None:
+                record = replace(record, signer=signed.signer)
                 number, most = self._verification.count(record, apart, signed)
                 _LOG.info(
                     "%s: signed by %s, run %d of %d", told(record), signed.signer, number, most

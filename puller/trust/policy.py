@@ -42,6 +42,7 @@ class Policy:
         environment: names, or patterns, of what jobs get of the login environment.
         artifact_hosts: hosts, or patterns, that jobs may fetch artifacts from.
         session_keys: what is allowed of session keys; None forbids them.
+        audit_objects: whether each object that leaves is an entry of the audit log.
     """
 
     signatures_required: bool = False
@@ -55,6 +56,7 @@ class Policy:
     environment: tuple[str, ...] | None = None
     artifact_hosts: tuple[str, ...] | None = None
     session_keys: SessionKeyBounds | None = field(default_factory=SessionKeyBounds)
+    audit_objects: bool = False
 
 
 def load_policy(path: Path) -> Policy:
@@ -166,6 +168,12 @@ def _bytes(value: object) -> int:
     return _whole(value) if not isinstance(value, str) else _mebibytes(value) * 1024**2
 
 
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("write true or false")
+    return value
+
+
 def _hours(value: object) -> tuple[QuietHours, ...]:
     return tuple(QuietHours.parse(word) for word in _words(value))
 
@@ -225,4 +233,5 @@ _READERS: dict[str, tuple[str, Reader]] = {
     "environment": ("environment", _words),
     "artifact_hosts": ("artifact_hosts", _words),
     "session_keys": ("session_keys", _session_keys),
+    "audit_objects": ("audit_objects", _yes_or_no),
 }

@@ -5,6 +5,7 @@ Every script, forged or signed, writes its name into a ledger when it runs.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 import uuid
@@ -66,6 +67,20 @@ class Trust:
             check=True,
             capture_output=True,
         )
+
+    def audit(self, job: str, *events: str) -> list[dict[str, Any]]:
+        """The entries of these events, one each, in a log whose chain is sound."""
+        subprocess.run(
+            [*self.site.puller, "audit", "verify"],
+            env=self.site.cron_environment(),
+            check=True,
+            capture_output=True,
+        )
+        log = (self.site.home / "state/audit.log").read_text()
+        entries = [json.loads(line) for line in log.splitlines()]
+        found = [e for e in entries if e.get("job") == job and e["event"] in events]
+        assert [entry["event"] for entry in found] == list(events)
+        return found
 
     # ---- the honest user ----
 
@@ -212,6 +227,9 @@ def test_a_signed_job_runs_once_and_not_a_second_time(trust: Trust) -> None:
     assert oct((directory / "data/a.txt").stat().st_mode)[-3:] == "644"
     assert trust.site.details(job)["allocation"]["results"]["files"] == 0  # inputs are no results
     trust.refused(job, "it was signed for 1 run")
+    submitted, refused = trust.audit(job, "submitted", "refused")
+    assert submitted["signer"] == "alice"
+    assert "it was signed for 1 run" in refused["reason"]
 
 
 BUCKET_ATTACKS: dict[str, Callable[[Trust, str], object]] = {
@@ -390,8 +408,11 @@ def test_limits_and_quotas_of_the_policy_reach_the_user(trust: Trust) -> None:
         assert time.monotonic() < deadline + 30, trust.site.details(waiting)
     assert trust.ledger == [waiting]
     assert "aws-job-stdout.txt" not in trust.site.keys(waiting)
-    trust.policy()
+    trust.policy("audit_objects = true\n")
     assert trust.site.run_to_end(waiting) == "JOB_COMPLETE"
+    left, one = trust.audit(waiting, "pushed", "object")
+    assert (left["objects"], left["bytes"]) == (1, 11)
+    assert (one["path"], one["bytes"]) == ("aws-job-stdout.txt", 11)
     assert trust.site.get(f"{waiting}/aws-job-stdout.txt") == b"home: none\n"
 
 

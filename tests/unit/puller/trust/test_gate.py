@@ -32,6 +32,7 @@ def test_what_is_signed_passes_and_comes_to_its_place(site: SignedSite) -> None:
     assert not (site.settings.jobs_dir / "job").exists()
     admitted = gate.admit(record)
     assert admitted.allocation.settings == JobSettings(queue="long")
+    assert admitted.signer == "alice"
     job = site.settings.jobs_dir / "job"
     assert (job / "data/a.txt").read_text() == "a"
     assert oct((job / "data/a.txt").stat().st_mode)[-3:] == "640"
