@@ -307,7 +307,10 @@ class Journal:
                     self._lock.close()
 
     def _path(self, allocation_id: str) -> Path:
-        return self._folder / f"{uuid.UUID(allocation_id)}.json"
+        """The record's file. An id has one way to be written: no other names the same file."""
+        if str(uuid.UUID(allocation_id)) != allocation_id:
+            raise JournalError(f"{allocation_id!r} is not an allocation's id as jobferry writes it")
+        return self._folder / f"{allocation_id}.json"
 
 
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})

@@ -160,12 +160,12 @@ class Trust:
         mine = [item for item in found if item["job"] == job]
         return max(mine, key=lambda item: item.get("run", 1))
 
-    def offer(self, item: dict[str, Any], **changes: Any) -> None:
-        """Put an allocation into the queue, as if nobody had claimed it yet."""
+    def offer(self, item: dict[str, Any], *, under: str | None = None, **changes: Any) -> None:
+        """Put an allocation into the queue, as if nobody had claimed it yet; `under` another id."""
         fresh = {**item, **changes}
         for name in ("token", "installation", "submitting", "ended_at", "scheduler_id", "reason"):
             fresh.pop(name, None)
-        key = table_keys.allocation(self.site.name, fresh["id"])
+        key = table_keys.allocation(self.site.name, under or fresh["id"])
         fresh |= {
             "pk": key.pk,
             "sk": key.sk,
@@ -341,6 +341,13 @@ def test_the_files_of_a_job_that_runs_cannot_be_exchanged(trust: Trust) -> None:
     manifest = Manifest((Entry("step/2.sh", version, len(script)),)).pack()
     trust.offer(item, id=forged, manifest=manifest)
     assert "refused by the policy" in trust.until_ended(forged)["reason"]
+    # Items that call themselves what they are not, and another way to write an id.
+    for under in (str(uuid.uuid4()), item["id"].upper(), item["id"].replace("-", "")):
+        trust.offer(item, under=under, manifest=manifest)
+        trust.site.pull()
+        assert (trust.site.jobs_dir / job / "step/2.sh").read_text() == trust.script("second")
+    trust.site.pull()
+    assert item["id"] in {path.stem for path in (trust.site.home / "state/journal").iterdir()}
     inside = f"{job}/step"
     trust.upload(inside, name="inside")
     trust.site.put(f"{inside}/2.sh", script)
