@@ -53,6 +53,11 @@ class Trust:
         path = self.home / "ledger"
         return path.read_text().split() if path.exists() else []
 
+    @property
+    def held(self) -> set[str]:
+        """The allocations that the puller holds."""
+        return {path.stem for path in (self.site.home / "state/journal").iterdir()}
+
     def script(self, name: str, more: str = "") -> str:
         return f"#!/bin/sh\necho {name} >> {self.home}/ledger\n{more}"
 
@@ -347,7 +352,7 @@ def test_the_files_of_a_job_that_runs_cannot_be_exchanged(trust: Trust) -> None:
         trust.site.pull()
         assert (trust.site.jobs_dir / job / "step/2.sh").read_text() == trust.script("second")
     trust.site.pull()
-    assert item["id"] in {path.stem for path in (trust.site.home / "state/journal").iterdir()}
+    assert item["id"] in trust.held
     inside = f"{job}/step"
     trust.upload(inside, name="inside")
     trust.site.put(f"{inside}/2.sh", script)
@@ -365,6 +370,7 @@ def test_the_files_of_a_job_that_runs_cannot_be_exchanged(trust: Trust) -> None:
     )
     trust.site.pull()
     assert (trust.site.jobs_dir / job / "step/2.sh").read_text() == trust.script("second")
+    assert item["id"] in trust.held
     go.touch()
     deadline = time.monotonic() + 30
     while trust.ledger != ["first", "second"]:

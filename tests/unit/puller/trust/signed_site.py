@@ -61,10 +61,14 @@ class SignedSite:
 
     def gate(self) -> Gate:
         """The gate of a new process."""
+        return Gate(self.place())
+
+    def place(self) -> Workplace:
+        """The workplace of a new process."""
         nothing: Any = None
         journal = Journal(self.settings.state)
         journal.records()  # as a pass begins
-        place = Workplace(
+        return Workplace(
             settings=self.settings,
             queue=nothing,
             bucket=nothing,
@@ -74,7 +78,6 @@ class SignedSite:
             clock=lambda: self.now,
             login_environment=dict,
         )
-        return Gate(place)
 
     def signed(
         self,
