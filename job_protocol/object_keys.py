@@ -15,6 +15,9 @@ STATUS_WORD = "aws-job-stat.txt"
 STATUS_DETAILS = "aws-job-stat.json"
 SCRIPT = "aws-job-run.sh"
 SETTINGS = "aws-job.json"
+SIGNED = "aws-job-signed.txt"
+"""What the user signed (see `signed_manifest`), and beside it the signature."""
+SIGNATURE = "aws-job-signed.txt.sig"
 STDOUT = "aws-job-stdout.txt"
 STDERR = "aws-job-stderr.txt"
 OWNER_MARK = "aws-job-allocation.json"
@@ -45,7 +48,8 @@ STATUS_STEM = "aws-job-stat."
 STATUS_NAMES = frozenset({STATUS_WORD, STATUS_DETAILS})
 _LOG = re.compile(r"aws-job-(stdout|stderr)(\.(0|[1-9][0-9]{0,6}))?\.txt")
 """The protocol's names that the puller itself writes to the bucket."""
-INPUT_PROTOCOL_NAMES = frozenset({SCRIPT})
+SIGNATURE_NAMES = frozenset({SIGNED, SIGNATURE})
+INPUT_PROTOCOL_NAMES = frozenset({SCRIPT}) | SIGNATURE_NAMES
 """Names with the reserved prefix that a user uploads as an input (`aws-job.json` has none)."""
 
 API_WORDS = frozenset(

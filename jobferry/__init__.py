@@ -24,6 +24,7 @@ from jobferry.errors import (
     PythonMismatch,
     RemoteError,
     ResultMissing,
+    SigningFailed,
     TransferFailed,
     UploadRefused,
     UsageError,
@@ -31,6 +32,7 @@ from jobferry.errors import (
 )
 from jobferry.executor import Executor
 from jobferry.report import Report
+from jobferry.signing import Signing
 
 __version__ = "0.1.0"
 
@@ -52,6 +54,8 @@ __all__ = [
     "RemoteError",
     "Report",
     "ResultMissing",
+    "Signing",
+    "SigningFailed",
     "TransferFailed",
     "UploadRefused",
     "UsageError",

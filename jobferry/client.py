@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,17 +12,25 @@ from typing import Unpack
 
 import boto3
 
-from job_protocol.object_keys import STDERR, STDOUT, element_log, job_id_problems
+from job_protocol.object_keys import STDERR, STDOUT, Problem, element_log, job_id_problems
 from job_protocol.states import Outcome
 from jobferry import upload_plan
 from jobferry.download import Downloaded, download, plan_into
-from jobferry.errors import JobActive, JobferryError, JobNotFound, UsageError
+from jobferry.errors import (
+    JobActive,
+    JobferryError,
+    JobNotFound,
+    UploadRefused,
+    UsageError,
+)
 from jobferry.interface import JobAccess, Listing, Progress, RemoteFile
 from jobferry.notebook import job_html, problem_html
 from jobferry.over_s3 import connect
+from jobferry.place import site_of
 from jobferry.polling import changes, intervals
 from jobferry.report import Report
 from jobferry.shared_inputs import Wish, plan_shared
+from jobferry.signing import Signing
 from jobferry.stated_settings import Settings
 
 SizedProgress = Callable[[int], Progress]
@@ -254,6 +263,7 @@ class Client:
             ConfigurationError: there is no such site, or credentials are missing.
         """
         self._access: JobAccess = connect(bucket=bucket, site=site, stack=stack, session=session)
+        self._site = site_of(site, os.environ)
 
     def job(self, job_id: str) -> Job:
         """A job by its id.
@@ -281,6 +291,7 @@ class Client:
         job: str | None = None,
         inputs: Sequence[Wish] = (),
         progress: SizedProgress = silent,
+        sign: Signing | None = None,
         **settings: Unpack[Settings],
     ) -> Job:
         """Upload a directory with `aws-job-run.sh` in it, or a script alone, as a job.
@@ -292,11 +303,13 @@ class Client:
                 the bucket (`s3://BUCKET/KEY` or its key), or a file or directory here, which is
                 uploaded once for all jobs; `TO` is a path in the job directory.
             progress: sees the transfer.
+            sign: signs the job, for sites that run nothing else.
             settings: `name`, `priority`, `time_limit`, `count`, `max_running`, `account`, `queue`,
                 `retries`, `results` and `exclude`, as in `aws-job.json`.
 
         Raises:
             UploadRefused: it cannot become a job as it stands; nothing was uploaded.
+            SigningFailed: it could not be signed; nothing was uploaded.
             JobActive: the job has not ended.
             TransferFailed: a file cannot be read; the job was not submitted.
         """
@@ -312,8 +325,20 @@ class Client:
             )
         if before is not None:
             upload = upload_plan.without_earlier_settings(upload)
+        if sign is not None and shared.inputs:
+            raise UploadRefused([_unsigned(job_id)])
+        if sign is not None:
+            upload = sign.applied_to(upload, self._site, datetime.now(UTC))
         told = progress(upload.size + sum(one.size for one in shared.uploads))
         for one in shared.uploads:
             self._access.share(one, told)
         self._access.submit(upload, told)
         return Job(self._access, job_id, before=before.identity if before and before.dead else None)
+
+
+def _unsigned(job_id: str) -> Problem:
+    return Problem(
+        job_id,
+        "a signature covers the files of the upload, and not what the job shares with others",
+        "put the shared inputs into the directory, or submit it unsigned",
+    )

@@ -29,6 +29,8 @@ from jobferry.options import (
 from jobferry.rendering import describe, describe_all, human_size, printable
 from jobferry.report import Report
 from jobferry.shared_inputs import parse_wish
+from jobferry.signing_commands import sign, sign_options, signing_of
+from jobferry.trust_commands import trust
 
 _INTERRUPTED = 130
 
@@ -79,6 +81,8 @@ def cli() -> None:
 
 
 cli.add_command(job_group)
+cli.add_command(sign)
+cli.add_command(trust)
 
 
 @cli.command(
@@ -89,6 +93,7 @@ cli.add_command(job_group)
         "jobferry submit job.sh --queue short --results 'out/**'",
         "jobferry submit job.sh --input mesh.h5=data/mesh.h5",
         "jobferry submit sweep --count 1000 --max-running 50",
+        "jobferry submit simulation --sign",
     )
     + """
 
@@ -116,15 +121,17 @@ content. The site, too, fetches it once for all jobs.""",
 @click.option("--results", multiple=True, metavar="PATTERN", help="What comes back; repeatable.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="What stays there; repeatable.")
 @click.option("--input", "inputs", multiple=True, metavar="FROM=TO", help="Shared; repeatable.")
+@sign_options
 @click.option("--wait", is_flag=True, help="Wait for the end, and exit as `jobferry wait` does.")
 @place_options
 def submit(path: Path, job: str | None, wait: bool, as_json: bool, **options: Any) -> int:
     """Upload and ask for the run."""
     place = {name: options.pop(name) for name in ("bucket", "site", "stack")}
     wishes = [parse_wish(text) for text in options.pop("inputs")]
+    signing = signing_of(*(options.pop(f"sign_{name}") for name in ("key", "expires", "runs")))
     with progress_bar("Uploading") as progress:
         submitted = client_of(place).submit(
-            path, job=job, inputs=wishes, progress=progress, **options
+            path, job=job, inputs=wishes, progress=progress, sign=signing, **options
         )
     if not wait:
         document = {"job": submitted.id, "location": submitted.location}

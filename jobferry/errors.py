@@ -56,6 +56,12 @@ class TransferFailed(JobferryError):
     """A file could not be read, written or transferred; calling again goes on."""
 
 
+class SigningFailed(JobferryError):
+    """Nothing was signed: no key, no `ssh-keygen`, or it refused."""
+
+    exit_code = 3
+
+
 class LocalFilesDiffer(JobferryError):
     """Files that were changed here would be overwritten by a download."""
 

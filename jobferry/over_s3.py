@@ -17,7 +17,14 @@ from s3transfer.exceptions import CancelledError, RetriesExceededError
 from s3transfer.manager import TransferConfig, TransferManager
 
 from job_protocol import object_keys
-from job_protocol.object_keys import SETTINGS, input_key, status_details_key, status_word_key
+from job_protocol.object_keys import (
+    SETTINGS,
+    SIGNATURE,
+    SIGNED,
+    input_key,
+    status_details_key,
+    status_word_key,
+)
 from job_protocol.states import Word
 from jobferry.aws_errors import code_of, is_missing, typed_errors
 from jobferry.errors import CloudUnreachable, TransferFailed
@@ -186,6 +193,9 @@ class S3Access:
                 self._put(input_key(job_id, folder), b"")
             if upload.settings is not None:
                 self._put(input_key(job_id, SETTINGS), upload.settings)
+            if upload.signed is not None:
+                self._put(input_key(job_id, SIGNED), upload.signed.document)
+                self._put(input_key(job_id, SIGNATURE), upload.signed.signature)
             self._put(status_word_key(job_id), Word.FILE_UPLOAD.body)
 
     def _upload_files(self, prefix: str, files: Sequence[LocalFile], progress: Progress) -> None:

@@ -11,6 +11,11 @@ DEFAULT_SITE = "dc1"
 DEFAULT_STACK = "jobferry"
 
 
+def site_of(site: str | None, environment: Mapping[str, str]) -> str:
+    """The site's name, as it is signed: stated, else `JOBFERRY_SITE`, else the default."""
+    return site or environment.get("JOBFERRY_SITE") or DEFAULT_SITE
+
+
 def bucket_of(
     *,
     bucket: str | None,

@@ -50,6 +50,19 @@ class LocalFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed document.
+
+    Attributes:
+        document: content of `aws-job-signed.txt`.
+        signature: content of `aws-job-signed.txt.sig`.
+    """
+
+    document: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """Everything that one submission uploads before the mark.
 
@@ -58,12 +71,14 @@ class Upload:
         files: the files.
         folders: empty folders; each ends in `/`.
         settings: content of `aws-job.json`, unless a file of that name is uploaded as it is.
+        signed: what was signed for this submission, if it was.
     """
 
     job_id: str
     files: tuple[LocalFile, ...]
     folders: tuple[str, ...] = ()
     settings: bytes | None = None
+    signed: Signed | None = None
 
     @property
     def size(self) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 from job_protocol.artifact_plan import read_artifact
 from job_protocol.artifact_source import ArtifactProblem
@@ -10,10 +12,12 @@ from job_protocol.job_settings import Artifact
 from puller import artifact_patience
 from puller.artifact_part import ArtifactUnfinished
 from puller.artifact_staging import ArtifactSources, ArtifactStaging
-from puller.confined_tree import ConfinedTree
+from puller.confined_tree import ConfinedTree, folder_of, name_of
 from puller.errors import ArtifactRefused, ArtifactUnavailable, StagingError, UnsafePath
+from puller.file_record import FileRecord
 from puller.job_directory import JobDirectory
-from puller.staging import BAD_PATH, staging_error
+from puller.linking import remove_file
+from puller.staging import BAD_PATH, artifact_records, staging_error
 
 
 def stage_artifacts(
@@ -63,6 +67,31 @@ def stage_artifacts(
                     final=True,
                 ) from error
             raise staging_error(directory, None, error) from error
+
+
+def remove_artifacts(directory: JobDirectory, control: ConfinedTree) -> None:
+    """Remove what artifacts have brought into a job directory, so that they are fetched again.
+
+    Args:
+        directory: the job directory.
+        control: the allocation's control directory.
+
+    Raises:
+        OSError, UnsafePath: something cannot be removed.
+    """
+    for name in artifact_records(control):
+        record = FileRecord(control, name)
+        for path in record.files:
+            if not path.endswith("/"):
+                remove_file(directory.tree, path)
+        for path in sorted((p for p in record.files if p.endswith("/")), key=len, reverse=True):
+            _remove_empty_folder(directory.tree, path[:-1])
+        record.replace({})
+
+
+def _remove_empty_folder(tree: ConfinedTree, path: str) -> None:
+    with suppress(OSError), tree.folder(folder_of(path)) as folder:
+        os.rmdir(name_of(path), dir_fd=folder)
 
 
 def _wait_if_failed(control: ConfinedTree, now: float) -> None:

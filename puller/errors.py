@@ -27,6 +27,14 @@ class UnsafePath(PullerError):
     """A path that would leave its job directory."""
 
 
+class Refused(PullerError):
+    """The site's policy refuses a job for good; the message is the rule that it breaks."""
+
+
+class NotNow(PullerError):
+    """The site's policy keeps a job waiting, or cannot be asked; the next pass tries again."""
+
+
 class StagingError(PullerError):
     """The inputs of one allocation cannot be staged, now or ever.
 

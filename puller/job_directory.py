@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from job_protocol.object_keys import OWNER_MARK, SITE_CONTROL_DIR, job_id_problems
-from puller.confined_tree import ConfinedTree, has_entries
+from puller.confined_tree import ConfinedTree, folder_of, has_entries
 from puller.durable_file import remove_leftover
 from puller.errors import StagingError, UnsafePath
 
@@ -145,6 +145,27 @@ class JobDirectory:
         with self.tree.folder(create=True):
             self.mark(allocation_id, origin)
         return Prepared(resumed=False, moved_to=moved_to)
+
+    def take_place(self, staged: JobDirectory, now: datetime) -> Path | None:
+        """Bring a directory of this job, staged elsewhere on the file system, here by one rename.
+
+        What lies here is put aside as `prepare` does it.
+
+        Args:
+            staged: where it was staged.
+            now: the time, for the name of what is put aside.
+
+        Returns:
+            Where the directory of an earlier run was put, if there was one.
+
+        Raises:
+            UnsafePath, OSError: it cannot be moved.
+        """
+        moved_to = self._put_aside(self.owner(), now) if self._occupied() else None
+        with self._all_jobs.folder(folder_of(self.job_id), create=True):
+            pass
+        staged._all_jobs.rename(self.job_id, self._all_jobs, self.job_id)
+        return moved_to
 
     def _occupied(self) -> bool:
         try:

@@ -16,8 +16,8 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,7 @@ class Record:
         logs: what was pushed of each growing log.
         logs_pushed_at: when the logs were last looked at.
         end: how it ended.
+        signer: who signed it, where the site's policy asks for that.
     """
 
     allocation: Allocation
@@ -125,6 +126,7 @@ class Record:
     logs: dict[str, PushedLog] = field(default_factory=dict)
     logs_pushed_at: float = 0.0
     end: End | None = None
+    signer: str | None = None
 
     @property
     def id(self) -> str:
@@ -132,6 +134,9 @@ class Record:
         return self.allocation.id
 
 
+_OF_ARRAYS = frozenset(
+    {"elements", "elements_told", "elements_told_at", "missing", "element_words"}
+)
 _NO_RECORD = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
@@ -150,31 +155,15 @@ def _encode_bytes(value: object) -> Any:
 def to_document(record: Record) -> bytes:
     """The record as it lies on disk."""
     document = {
+        one.name: getattr(record, one.name)
+        for one in fields(record)
+        if record.elements is not None or one.name not in _OF_ARRAYS
+    }
+    document |= {
         "allocation": to_attributes(record.allocation),
-        "token": record.token,
-        "phase": record.phase,
-        "obs": record.obs,
-        "reported": record.reported,
-        "reported_reason": record.reported_reason,
-        "submitting_at": record.submitting_at,
-        "submitted_at": record.submitted_at,
-        "scheduler_id": record.scheduler_id,
-        "started_at": record.started_at,
-        "deferred": record.deferred,
-        "missing_since": record.missing_since,
-        "stop_asked_at": record.stop_asked_at,
         "logs": {name: asdict(pushed) for name, pushed in record.logs.items()},
-        "logs_pushed_at": record.logs_pushed_at,
         "end": asdict(record.end) if record.end else None,
     }
-    if record.elements is not None:
-        document |= {
-            "elements": record.elements,
-            "elements_told": record.elements_told,
-            "elements_told_at": record.elements_told_at,
-            "missing": record.missing,
-            "element_words": record.element_words,
-        }
     return json.dumps(document, ensure_ascii=False, default=_encode_bytes).encode()
 
 
@@ -263,6 +252,17 @@ class Journal:
         found = map(self._read, sorted(self._folder.glob("*.json")))
         return [record for record in found if record is not None]
 
+    def glance(self) -> list[Record]:
+        """The readable records as they stand, for a thread that looks at those of other threads.
+
+        What it sees does not count as known to this process.
+        """
+        found = []
+        for path in self._folder.glob("*.json"):
+            with suppress(OSError, *_NO_RECORD):
+                found.append(from_document(path.read_bytes()))
+        return found
+
     def find(self, allocation_id: str) -> Record | None:
         """The record of an allocation as it stands on disk; None without a readable one."""
         path = self._path(allocation_id)
@@ -312,7 +312,10 @@ class Journal:
                     self._lock.close()
 
     def _path(self, allocation_id: str) -> Path:
-        return self._folder / f"{uuid.UUID(allocation_id)}.json"
+        """The record's file. An id has one way to be written: no other names the same file."""
+        if str(uuid.UUID(allocation_id)) != allocation_id:
+            raise JournalError(f"{allocation_id!r} is not an allocation's id as jobferry writes it")
+        return self._folder / f"{allocation_id}.json"
 
 
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})

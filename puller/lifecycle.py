@@ -11,24 +11,18 @@ import shutil
 import uuid
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from job_protocol import object_keys
 from job_protocol.allocation import Allocation, ResultSummary
-from job_protocol.elements import ElementsError
-from job_protocol.manifest import MAX_UNPACKED, Manifest, ManifestError
 from job_protocol.states import ClientStatus, Desired
-from puller.array_state import tasks_of
-from puller.bucket import VersionGone
+from puller.audit import AuditLog
 from puller.cloud.written import Written
-from puller.continuing import go_on, missing_of
-from puller.errors import PullerError, StagingError
+from puller.errors import PullerError
 from puller.finished import FinishedAllocations
-from puller.job_directory import JobDirectory, control_directory
+from puller.job_directory import control_directory
 from puller.journal import End, Phase, Record, told
+from puller.policy_guard import PolicyGuard
 from puller.shared_cache import cache_of
-from puller.staging import stage
 from puller.workplace import Workplace
 
 _LOG = logging.getLogger(__name__)
@@ -38,10 +32,13 @@ ELEMENTS_INTERVAL = 15.0
 
 
 class Lifecycle:
-    """Claims, stages, reports and publishes allocations; `Submitting` and `Watching` use it.
+    """Claims, reports and ends allocations; the other steps use it.
 
     Attributes:
         place: the tools.
+        guard: the site's policy.
+        audit: what is told of submissions, refusals and results.
+        cache: the shared inputs of this site.
         tell_after: seconds that a passing state must have lasted before it is told; 0 where the
             next look may be an hour away.
     """
@@ -50,8 +47,10 @@ class Lifecycle:
         """Work with these tools."""
         self.place = place
         self.tell_after = 0.0
+        self.guard = PolicyGuard(place)
+        self.audit = AuditLog(place.settings.state, place.settings.site, place.clock)
+        self.cache = cache_of(place.settings, place.clock)
         self._finished = FinishedAllocations(place.settings.state)
-        self._cache = cache_of(place.settings, place.clock)
 
     # ---- claim ----
 
@@ -86,73 +85,6 @@ class Lifecycle:
         record = replace(record, allocation=claimed, phase=Phase.STAGING, obs=claimed.obs)
         _LOG.info("claimed %s", told(record))
         return self.place.journal.write(record)
-
-    # ---- stage ----
-
-    def stage(self, record: Record) -> Record | None:
-        """Fetch the inputs and artifacts. Ends the allocation if they can never be had.
-
-        Raises:
-            StagingError: they cannot be had now.
-        """
-        allocation = record.allocation
-        try:
-            tasks_of(allocation, self.place.scheduler.task_numbers)
-            manifest = self.manifest_of(allocation)
-            jobs_dir = self.place.settings.jobs_dir
-            directory = JobDirectory(jobs_dir, allocation.job)
-            origin = allocation.continues
-            if origin is not None and directory.is_left_by(origin, allocation.id):
-                own = control_directory(jobs_dir, allocation.id)
-                go_on(directory, origin, allocation.id, own)
-                _LOG.info("%s: goes on in %s", told(record), directory.path)
-            prepared = directory.prepare(
-                allocation.id,
-                datetime.fromtimestamp(self.place.clock(), UTC),
-                origin=origin,
-            )
-            if prepared.moved_to is not None:
-                _LOG.info("%s: put what lay there aside as %s", told(record), prepared.moved_to)
-            control = control_directory(jobs_dir, allocation.id)
-            missing = manifest
-            if allocation.continues is not None:
-                missing = missing_of(manifest, control)
-            stage(missing, directory, control, self.place.bucket, cache=self._cache)
-            if allocation.settings.artifacts:
-                from puller.artifacts import stage_artifacts  # few jobs name any
-
-                stage_artifacts(
-                    allocation.settings.artifacts,
-                    [entry.path for entry in manifest.entries],
-                    directory,
-                    control,
-                    self.place.artifact_sources(),
-                    self.place.clock(),
-                )
-        except ElementsError as error:
-            problem = f"the elements of the array cannot be submitted: {error}"
-            return self.end_unsubmitted(record, ClientStatus.FAILED, problem)
-        except (VersionGone, ManifestError) as error:
-            return self.end_unsubmitted(
-                record, ClientStatus.FAILED, f"the manifest of inputs cannot be read: {error}"
-            )
-        except StagingError as error:
-            if not error.final:
-                raise
-            return self.end_unsubmitted(record, ClientStatus.FAILED, str(error))
-        return record
-
-    def manifest_of(self, allocation: Allocation) -> Manifest:
-        """The inputs of an allocation.
-
-        Raises:
-            VersionGone, ManifestError: it cannot be read, now or ever.
-            CloudUnreachable, CloudRefused: see `puller.errors`.
-        """
-        if allocation.manifest is not None:
-            return Manifest.unpack(allocation.manifest)
-        key = object_keys.input_manifest_key(allocation.manifest_of or allocation.id)
-        return Manifest.from_json(self.place.bucket.read(key, MAX_UNPACKED))
 
     # ---- reports ----
 
@@ -243,14 +175,17 @@ class Lifecycle:
         """What follows from a write whose condition failed."""
         if written is Written.STOP_DESIRED:
             return self.stopped_before_submission(record)
-        if written is Written.ENDED:
+        if written is Written.ENDED and not self.guard.contradicts_end(record):
             self.finish(record)
             return None
-        if written is Written.FENCED:
+        if written in (Written.FENCED, Written.ENDED):
             _LOG.error(
-                "%s: the job table names another claim. Nothing of it is cancelled, deleted or "
-                "pushed; its directory stays",
+                "%s: the job table %s. Nothing of it is cancelled, deleted or pushed; its "
+                "directory stays",
                 told(record),
+                "names another claim"
+                if written is Written.FENCED
+                else "says that it has ended, which this site has not seen",
             )
             return self.place.journal.write(replace(record, phase=Phase.FENCED))
         return record
@@ -312,7 +247,7 @@ class Lifecycle:
         with suppress(OSError):
             self.place.submission_lock(record.id).unlink()
         self.place.journal.forget(record)
-        self._cache.sweep_if_due()
+        self.cache.sweep_if_due()
 
     def still_ours(self, record: Record) -> Record | None:
         """The record, if the table still names our claim; else what follows from that."""

@@ -7,11 +7,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from job_protocol.allocation import ResultSummary
 from job_protocol.elements import ElementState
 from job_protocol.manifest import Manifest, ManifestError
 from job_protocol.states import ClientStatus
 from puller.array_state import state_of
 from puller.array_wrapper import element_dir
+from puller.bringing import Bringing
 from puller.bucket import VersionGone
 from puller.confined_tree import ConfinedTree
 from puller.continuing import known_files
@@ -22,7 +24,7 @@ from puller.job_directory import JobDirectory, control_directory
 from puller.journal import Phase, Record, told
 from puller.lifecycle import Lifecycle
 from puller.live_logs import push_log
-from puller.push import ResultTarget, push_results
+from puller.push import ResultTarget, push_results, pushed
 from puller.results import ResultPlan, plan_results
 from puller.staging import StagedIndex
 from puller.workplace import Workplace
@@ -43,9 +45,10 @@ _GIVE_UP_UNREADABLE_AFTER = 3600.0
 class Publishing:
     """The publication of one installation's allocations."""
 
-    def __init__(self, lifecycle: Lifecycle) -> None:
+    def __init__(self, lifecycle: Lifecycle, bringing: Bringing) -> None:
         """Publish what `lifecycle` holds."""
         self._lifecycle = lifecycle
+        self._bringing = bringing
         self._place: Workplace = lifecycle.place
 
     def push_growing_logs(self, record: Record) -> Record:
@@ -55,6 +58,8 @@ class Publishing:
             record.reported is not ClientStatus.RUNNING
             or 0 <= now - record.logs_pushed_at < LOG_INTERVAL
         ):
+            return record
+        if self._lifecycle.guard.why_results_wait() is not None:
             return record
         directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
         control = control_directory(self._place.settings.jobs_dir, record.id)
@@ -85,6 +90,8 @@ class Publishing:
         """Push the results of an allocation that has ended, then write its end."""
         if record.end is None or record.scheduler_id is None:
             return self._lifecycle.write_end(record, None)
+        if (waits := self._lifecycle.guard.why_results_wait()) is not None:
+            return self._lifecycle.report(record, record.reported, waits)
         settings = self._place.settings
         directory = JobDirectory(settings.jobs_dir, record.allocation.job)
         control = control_directory(settings.jobs_dir, record.id)
@@ -110,7 +117,16 @@ class Publishing:
             logs=current.logs,
             give_up_unreadable=now - record.end.time > _GIVE_UP_UNREADABLE_AFTER,
         )
+        self._lifecycle.guard.note_left(current, summary.size)
+        self._audit(current, control, summary)
         return self._lifecycle.write_end(current, summary)
+
+    def _audit(self, record: Record, control: ConfinedTree, summary: ResultSummary) -> None:
+        facts = {"job": record.allocation.job, "allocation": record.id}
+        self._lifecycle.audit.write("pushed", **facts, objects=summary.files, bytes=summary.size)
+        if self._lifecycle.guard.audit_objects:
+            for path, state in sorted(pushed(control).items()):
+                self._lifecycle.audit.write("object", **facts, path=path, bytes=state.size)
 
     def _staged(
         self, record: Record, directory: JobDirectory, control: ConfinedTree
@@ -121,7 +137,7 @@ class Publishing:
                 return index
         _LOG.warning("%s: the list of its inputs is lost; going by the files' age", told(record))
         try:
-            manifest = self._lifecycle.manifest_of(record.allocation)
+            manifest = self._bringing.manifest_of(record.allocation)
         except (VersionGone, ManifestError) as error:
             _LOG.error("%s: its inputs are pushed as results: %s", told(record), error)
             return StagedIndex.of({})

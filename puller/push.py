@@ -115,6 +115,15 @@ def push_results(
     )
 
 
+def pushed(control: ConfinedTree) -> Mapping[str, FileState]:
+    """What was pushed so far, by path.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return FileRecord(control, _RECORD).files
+
+
 def _missing(plan: ResultPlan, record: FileRecord) -> Iterator[ResultFile]:
     """What has to be pushed, the largest first: the many small ones fill the gaps behind them."""
     for file in sorted(plan.files, key=lambda file: -file.state.size):

@@ -15,6 +15,7 @@ from puller.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "JOBFERRY_PULLER_"
 DEFAULT_FILE = "~/.config/jobferry/puller.toml"
+POLICY_DIR = "/etc/jobferry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class Settings:
         lost_after: seconds for which nobody must know a job before it counts as lost.
         cache_days: days for which a shared input stays in the cache that no job directory has.
         cache_bytes: bytes to which such shared inputs are trimmed.
+        policy_file: what this site allows, whatever the cloud says; None means
+            `/etc/jobferry/SITE.toml` if there is one.
         resubmit_after: seconds after a submission of unknown fate before its absence from the
             scheduler's listing counts: a controller may still be working on a request whose
             sender was killed.
@@ -80,6 +83,7 @@ class Settings:
     artifact_hosts: tuple[str, ...] = ()
     max_artifact_bytes: int = 10 * 1024**3
     artifact_patience: float = 3600.0
+    policy_file: Path | None = None
 
     @property
     def state(self) -> Path:
@@ -87,6 +91,14 @@ class Settings:
         if self.state_dir is not None:
             return self.state_dir
         return Path("~/.local/state/jobferry").expanduser() / self.site
+
+    @property
+    def policy(self) -> Path | None:
+        """The site's policy file, which need not be readable; None where there is none."""
+        if self.policy_file is not None:
+            return self.policy_file
+        default = Path(POLICY_DIR) / f"{self.site}.toml"
+        return default if os.path.lexists(default) else None
 
     @property
     def locks(self) -> Path:
@@ -111,7 +123,7 @@ _NUMBERS = {
     "lost_after",
     "resubmit_after",
 }
-_PATHS = {"jobs_dir", "state_dir", "lock_dir"}
+_PATHS = {"jobs_dir", "state_dir", "lock_dir", "policy_file"}
 _LEAST = {
     "max_active": 1,
     "cache_days": 0,

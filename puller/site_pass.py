@@ -197,7 +197,7 @@ class SitePass:
 
     def _begin(self, record: Record) -> Record | None:
         try:
-            staged = self._steps.lifecycle.stage(record)
+            staged = self._steps.bringing.stage(record)
         except (StagingError, CloudRefused) as error:
             if str(error) != record.reported_reason:  # each pass meets what lasts again
                 _LOG.warning("%s: %s", told(record), error)
@@ -231,6 +231,10 @@ class SitePass:
                 f"{control.least_puller_version}: install the newer one"
             )
             _LOG.error("%s", outcome.refused)
+            return
+        if (problem := self._steps.lifecycle.guard.problem()) is not None:
+            outcome.refused = problem
+            _LOG.error("%s", problem)
             return
         wanted = [a for a in waiting.pending if a not in mine][: self._free(mine)]
         self._in_parallel(self._claim_one, wanted, outcome)

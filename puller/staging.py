@@ -63,9 +63,7 @@ class StagedIndex:
             OSError: it cannot be read.
         """
         files = dict(FileRecord(control, _RECORD).files)
-        with control.folder() as folder, os.scandir(folder) as entries:
-            names = [entry.name for entry in entries]
-        for name in filter(_ARTIFACT_RECORD.fullmatch, names):
+        for name in artifact_records(control):
             files |= FileRecord(control, name).files
         return StagedIndex.of(files)
 
@@ -76,6 +74,12 @@ class StagedIndex:
         folders.update(path[:-1] for path in recorded if path.endswith("/"))
         files = {path: state for path, state in recorded.items() if not path.endswith("/")}
         return StagedIndex(files, frozenset(folders))
+
+
+def artifact_records(control: ConfinedTree) -> list[str]:
+    """The names of the records of artifacts that are in a control directory."""
+    with control.folder() as folder, os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if _ARTIFACT_RECORD.fullmatch(e.name))
 
 
 def artifact_record(number: int) -> str:
@@ -127,6 +131,16 @@ def stage(
     except (OSError, UnsafePath) as error:
         raise staging_error(directory, None, error) from error
     return StagedIndex.of(record.files)
+
+
+def note_modes(control: ConfinedTree, changed: Mapping[str, FileState]) -> None:
+    """Record files again whose modes were changed after staging, so that they count as unchanged.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    record = FileRecord(control, _RECORD)
+    record.replace({**record.files, **changed})
 
 
 def _refuse_bad_paths(manifest: Manifest, job_id: str) -> None:

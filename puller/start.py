@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import threading
@@ -17,7 +18,7 @@ from puller.administration.jobs_dir_owner import refuse_foreign
 from puller.cloud.client_config import client_config
 from puller.cloud.queue import CloudQueue
 from puller.cloud.s3_bucket import CONNECTIONS, S3Bucket
-from puller.errors import CloudRefused
+from puller.errors import CloudRefused, NotNow
 from puller.journal import Journal
 from puller.schedulers.choose import choose_scheduler
 from puller.settings import ENVIRONMENT_PREFIX, Settings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from puller.artifact_staging import ArtifactSources
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 
 _TABLE_CONNECTIONS = 10
 _FOREIGN = ("AWS_", ENVIRONMENT_PREFIX)
@@ -61,6 +63,8 @@ def open_workplace(settings: Settings) -> Workplace:
         raise CloudRefused(f"AWS profile {settings.profile or 'default'!r}: {error}") from error
 
     journal = Journal(settings.state)
+    if settings.policy is not None:
+        _begin_counting(settings)
     return Workplace(
         settings=settings,
         queue=CloudQueue(dynamodb, settings.table, settings.site),
@@ -109,6 +113,16 @@ def _artifact_sources(
         max_bytes=settings.max_artifact_bytes,
         patience=settings.artifact_patience,
     )
+
+
+def _begin_counting(settings: Settings) -> None:
+    """From the first pass with a policy on, runs of signed jobs are counted."""
+    from puller.trust.run_counts import RunCounts  # only sites with a policy need it
+
+    try:
+        RunCounts(settings.state).since(int(time.time()))
+    except NotNow as error:  # what is signed waits; the gate tells why
+        _LOG.error("%s", error)
 
 
 def scheduler_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from puller.bringing import Bringing
 from puller.lifecycle import Lifecycle
 from puller.publishing import Publishing
 from puller.purging import Purging
@@ -17,7 +18,8 @@ class Steps:
     """What a pass does with allocations.
 
     Attributes:
-        lifecycle: claim, stage, report, end.
+        lifecycle: claim, report, end.
+        bringing: fetch inputs and artifacts.
         submitting: hand to the scheduler.
         watching: observe and cancel.
         publishing: push logs and results.
@@ -25,6 +27,7 @@ class Steps:
     """
 
     lifecycle: Lifecycle
+    bringing: Bringing
     submitting: Submitting
     watching: Watching
     publishing: Publishing
@@ -34,10 +37,12 @@ class Steps:
 def steps_of(place: Workplace) -> Steps:
     """The steps with these tools."""
     lifecycle = Lifecycle(place)
+    bringing = Bringing(lifecycle)
     return Steps(
         lifecycle,
-        Submitting(lifecycle),
+        bringing,
+        Submitting(lifecycle, bringing),
         Watching(lifecycle),
-        Publishing(lifecycle),
+        Publishing(lifecycle, bringing),
         Purging(place),
     )

@@ -10,10 +10,14 @@ from pathlib import Path
 from job_protocol import object_keys
 from job_protocol.states import ClientStatus
 from puller.array_state import tasks_of
+from puller.bringing import Bringing
 from puller.cloud.written import Written
 from puller.errors import (
+    NotNow,
+    Refused,
     SchedulerError,
     SchedulerUnavailable,
+    StagingError,
     SubmissionDeferred,
     SubmissionRefused,
     SubmissionUnknown,
@@ -26,11 +30,10 @@ from puller.lock import inheritable_lock
 from puller.schedulers.array_tasks import ArrayTasks
 from puller.schedulers.interface import Submission
 from puller.workplace import Workplace
-from puller.wrapper import render_wrapper, split_script
+from puller.wrapper import MAX_SCRIPT, render_wrapper, split_script
 
 _LOG = logging.getLogger(__name__)
 
-_MAX_SCRIPT = 4 * 1024 * 1024
 _DEFER_SECONDS = 60
 _KILL_SWITCH_THROWN = "the site's administrator has stopped submissions"
 
@@ -41,17 +44,38 @@ SCHEDULER_OUTPUT = "scheduler.out"
 class Submitting:
     """The submission of one installation's allocations."""
 
-    def __init__(self, lifecycle: Lifecycle) -> None:
-        """Submit what `lifecycle` has staged."""
+    def __init__(self, lifecycle: Lifecycle, bringing: Bringing) -> None:
+        """Submit what `bringing` has staged."""
         self._lifecycle = lifecycle
+        self._bringing = bringing
         self._place: Workplace = lifecycle.place
 
     def submit(self, record: Record) -> Record | None:
         """Submit a staged allocation."""
         if not self._place.may_submit():
             return self._lifecycle.report(record, ClientStatus.STARTING, _KILL_SWITCH_THROWN)
+        try:
+            record = self._lifecycle.guard.admit(record)
+        except Refused as refusal:
+            _LOG.warning("%s: %s", told(record), refusal)
+            job = record.allocation.job
+            self._lifecycle.audit.write(
+                "refused", job=job, allocation=record.id, reason=str(refusal)
+            )
+            return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, str(refusal))
+        except NotNow as waits:
+            _LOG.warning("%s: %s", told(record), waits)
+            return self._lifecycle.report(record, ClientStatus.STARTING, str(waits))
+        try:
+            brought = self._bringing.bring_artifacts(record)
+        except StagingError as waits:
+            if str(waits) != record.reported_reason:  # each pass meets what lasts again
+                _LOG.warning("%s: %s", told(record), waits)
+            return self._lifecycle.report(record, record.reported, str(waits))
+        if brought is None or brought.phase is not Phase.STAGING:
+            return brought
         directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
-        script = directory.tree.read(object_keys.SCRIPT, _MAX_SCRIPT).decode(
+        script = directory.tree.read(object_keys.SCRIPT, MAX_SCRIPT).decode(
             errors="surrogateescape"
         )
         problem = self._place.scheduler.script_problem(script)
@@ -89,6 +113,8 @@ class Submitting:
             return record
         if not self._place.may_submit():
             return self._lifecycle.report(record, ClientStatus.STARTING, _KILL_SWITCH_THROWN)
+        if (problem := self._lifecycle.guard.problem()) is not None:
+            return self._lifecycle.report(record, ClientStatus.STARTING, problem)
         _LOG.warning("%s: no trace of its submission; submitting it", told(record))
         directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
         written = self._place.queue.begin_submission(record.id, record.token)
@@ -109,6 +135,7 @@ class Submitting:
         the allocation is not this site's affair any more.
         """
         reason = record.deferred or "the scheduler has no room"
+        self._lifecycle.guard.take_back(record)
         written = self._place.queue.let_go(
             record.allocation,
             record.token,
@@ -146,6 +173,14 @@ class Submitting:
         )
         scheduler = self._place.scheduler.name
         _LOG.info("%s: submitted to %s as %s", told(record), scheduler, scheduler_id)
+        self._lifecycle.audit.write(
+            "submitted",
+            job=record.allocation.job,
+            allocation=record.id,
+            scheduler=scheduler,
+            scheduler_id=scheduler_id,
+            signer=record.signer,
+        )
         return self._lifecycle.report(record, ClientStatus.QUEUED, None, since=now)
 
     def _call_scheduler(self, record: Record, directory: JobDirectory) -> str | SchedulerError:
@@ -181,7 +216,7 @@ class Submitting:
             wrapper=control / WRAPPER,
             scheduler_output=control / SCHEDULER_OUTPUT,
             settings=allocation.settings,
-            environment=self._place.login_environment(),
+            environment=self._lifecycle.guard.handed_on(self._place.login_environment()),
             site_arguments=self._place.settings.submit_args,
             keep_open=(descriptor,),
             array=self._array(record),

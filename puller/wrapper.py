@@ -16,6 +16,9 @@ from puller.array_wrapper import SETTLE, array_id, prelude
 from puller.exit_file import EXIT_NAME, START_NAME
 from puller.schedulers.array_tasks import ArrayTasks
 
+MAX_SCRIPT = 4 * 1024 * 1024
+"""Bytes; the control plane admits no larger one."""
+
 _BLANKS = " \t\v\f\r"
 """What C's `isspace` takes for blank inside a line. Python's own notion includes U+3000, which
 to a shell is the name of a command."""

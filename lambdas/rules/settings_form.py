@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from typing import Annotated, Any, Literal
 
@@ -21,35 +20,13 @@ from job_protocol.items import from_attributes, to_attributes
 from job_protocol.job_settings import DEFAULT_DESTINATION, DEFAULT_RETRY_DELAY, JobSettings
 from job_protocol.object_keys import Problem
 from job_protocol.path_patterns import problem_of
+from job_protocol.settings_document import CLOCK, DURATION, MEMORY, mebibytes_of, seconds_of
 
 MAX_SETTINGS_BYTES = 256 * 1024
 _YEAR = 366 * 24 * 3600
-# "1:30" is refused: Slurm reads it as minutes and seconds, others as hours and minutes.
-_CLOCK = re.compile(r"(?:([0-9]+)-)?([0-9]+):([0-5][0-9]):([0-5][0-9])")
-_DURATION = re.compile(r"(?=[0-9])(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
-_MEMORY = re.compile(r"([0-9]+)([MmGgTt])(?:[iI]?[bB])?")
 _MAX_COUNT = 1_000_000
 _MAX_MEMORY = 1024**3
 """One pebibyte in MiB; the job table cannot hold numbers of more than 38 digits."""
-_MIB = {"M": 1, "G": 1024, "T": 1024 * 1024}
-
-
-def _seconds(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    parts = _CLOCK.fullmatch(value) or _DURATION.fullmatch(value)
-    if parts is None:
-        raise ValueError('write seconds, "HH:MM:SS", "D-HH:MM:SS" or a duration such as "1h30m"')
-    days, hours, minutes, seconds = (int(part or 0) for part in parts.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-
-
-def _mebibytes(value: object) -> object:
-    if isinstance(value, str):
-        if (memory := _MEMORY.fullmatch(value)) is None:
-            raise ValueError('write MiB as a number, or a size such as "4G"')
-        return int(memory[1]) * _MIB[memory[2].upper()]
-    return value
 
 
 def _pattern(value: str) -> str:
@@ -60,26 +37,26 @@ def _pattern(value: str) -> str:
 
 Seconds = Annotated[
     int,
-    BeforeValidator(_seconds),
+    BeforeValidator(seconds_of),
     Field(ge=1, le=_YEAR),
     WithJsonSchema(
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": _YEAR},
-                {"type": "string", "pattern": f"^({_CLOCK.pattern}|{_DURATION.pattern})$"},
+                {"type": "string", "pattern": f"^({CLOCK.pattern}|{DURATION.pattern})$"},
             ]
         }
     ),
 ]
 Memory = Annotated[
     int,
-    BeforeValidator(_mebibytes),
+    BeforeValidator(mebibytes_of),
     Field(ge=1, le=_MAX_MEMORY),
     WithJsonSchema(
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": _MAX_MEMORY},
-                {"type": "string", "pattern": f"^{_MEMORY.pattern}$"},
+                {"type": "string", "pattern": f"^{MEMORY.pattern}$"},
             ]
         }
     ),

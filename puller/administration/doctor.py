@@ -82,6 +82,7 @@ def python_version(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
 def _checks(invocation: Invocation, settings: Settings) -> Iterator[tuple[str, Check]]:
     from puller.administration.cloud_examination import CloudExamination
     from puller.administration.cron_examination import CronExamination
+    from puller.administration.policy_examination import PolicyExamination
     from puller.administration.probe import probe
     from puller.administration.site_examination import SiteExamination
     from puller.start import scheduler_environment
@@ -93,6 +94,7 @@ def _checks(invocation: Invocation, settings: Settings) -> Iterator[tuple[str, C
     yield "directories", site.directories
     yield "disk", site.disks
     yield "kill switch", site.kill_switch
+    yield "policy", PolicyExamination(settings, environment).findings
     yield "scheduler", site.scheduler
     yield "login shell", site.login_shell
     yield "artifacts", site.artifacts

@@ -84,7 +84,14 @@ class CloudQueue:
                 Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}},
                 ConsistentRead=True,
             )
-        return _allocation(answer.get("Item"))
+        return self._allocation(allocation_id, answer.get("Item"))
+
+    def _allocation(self, allocation_id: str, item: Mapping[str, Any] | None) -> Allocation | None:
+        """The allocation of an item. Which one it is follows from the key, not from the item."""
+        if not item:
+            return None
+        attributes = {**dynamodb_json.decode(item), "site": self._site, "id": allocation_id}
+        return from_attributes(Allocation, attributes) if known_version(attributes) else None
 
     def claim(
         self, allocation_id: str, *, token: str, installation: str, now: int
@@ -114,7 +121,7 @@ class CloudQueue:
                 ":run": Desired.RUN,
                 ":known": SCHEMA_VERSION,
             },
-            on_new=lambda item: claimed.append(_allocation(item)),
+            on_new=lambda item: claimed.append(self._allocation(allocation_id, item)),
         )
         return claimed[0] if old is None and claimed else None
 
@@ -283,10 +290,3 @@ def _stated(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unstated(facts: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name, value in facts.items() if value is None)
-
-
-def _allocation(item: Mapping[str, Any] | None) -> Allocation | None:
-    if not item:
-        return None
-    attributes = dynamodb_json.decode(item)
-    return from_attributes(Allocation, attributes) if known_version(attributes) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -17,9 +18,12 @@ from unittest.mock import Mock
 
 import pytest
 
+from job_protocol.object_keys import SIGNATURE_NAMES, STATUS_NAMES
+from job_protocol.signed_manifest import SignedManifest
 from jobferry import Client, CloudRefused, JobActive, over_s3
 from local_cloud.isolation import without_aws
 from tests.conftest import DeployedStack
+from tests.unit.jobferry.signers import make_key, verified
 
 pytestmark = pytest.mark.emulator
 
@@ -102,6 +106,31 @@ def _simulation(home: Path, script: str = "#!/bin/sh\nexit 0\n") -> Path:
     (directory / "tool").write_text("#!/bin/sh\n")
     (directory / "tool").chmod(0o755)
     return directory
+
+
+def test_a_signed_submission_uploads_what_it_signs(user: User, job_id: str) -> None:
+    key = make_key(user.home / "key")
+    _simulation(user.home)
+    options = ["--job", job_id, "--queue", "long", f"--sign={key}", "--sign-expires", "12h"]
+    user.run("submit", "simulation", *options, "--sign-runs", "3", "--bucket", user.bucket)
+    user.until(job_id, "JOB_QUEUED")
+    s3 = user.stack.client("s3")
+
+    def content(path: str) -> bytes:
+        answer = s3.get_object(Bucket=user.bucket, Key=f"{job_id}/{path}")
+        return bytes(answer["Body"].read())
+
+    document = content("aws-job-signed.txt")
+    assert verified(document, content("aws-job-signed.txt.sig"), key)
+    manifest = SignedManifest.parse(document)
+    (jobs,) = manifest.jobs
+    assert (manifest.site, jobs.ids, jobs.runs) == ("dc1", (job_id,), 3)
+    assert manifest.expires - manifest.signed == 12 * 3600
+    paths = {one.path for one in jobs.inputs}
+    assert paths == user.keys(job_id) - {*SIGNATURE_NAMES, *STATUS_NAMES}
+    for one in jobs.inputs:
+        if one.sha256 is not None:
+            assert hashlib.sha256(content(one.path)).hexdigest() == one.sha256
 
 
 def test_a_job_is_found_by_its_site_uploaded_and_waits_for_the_site(

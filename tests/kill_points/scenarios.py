@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 
+from job_protocol.object_keys import SCRIPT, SIGNATURE, SIGNED
+from job_protocol.signed_manifest import SignedInput, SignedJobs
+from jobferry.signing import Signing
 from tests.e2e.site import Site
+from tests.unit.jobferry.signers import make_key, public_part
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,40 @@ class Scenario:
         site.upload(job_id, self.script.replace("LEDGER", ledger), dict(self.files))
 
 
+@dataclass(frozen=True)
+class SignedScenario(Scenario):
+    """A job that is signed for one run, on a site that requires signatures."""
+
+    def upload(self, site: Site, job_id: str, ledger: str) -> None:
+        key = _require_signatures(site)
+        script = self.script.replace("LEDGER", ledger).encode()
+        contents = {SCRIPT: script, **self.files}
+        inputs = tuple(
+            SignedInput(path, hashlib.sha256(contents[path]).hexdigest())
+            for path in sorted(contents)
+        )
+        signing = Signing(key=key)
+        jobs = (SignedJobs((job_id,), (), 1, inputs),)
+        document = signing.document(jobs, site.name, datetime.now(UTC))
+        site.put(f"{job_id}/{SIGNED}", document)
+        site.put(f"{job_id}/{SIGNATURE}", signing.signature(document))
+        super().upload(site, job_id, ledger)
+
+
+def _require_signatures(site: Site) -> Path:
+    """The key of the one person whose jobs run; makes policy and key at the first call."""
+    key = site.home / "signer"
+    if not key.exists():
+        make_key(key)
+        signers, policy = site.home / "signers", site.home / "policy.toml"
+        signers.write_text(f"alice {public_part(key)}\n")
+        policy.write_text(f'signatures = "required"\nallowed_signers = "{signers}"\n')
+        with site.settings_file.open("a") as settings:
+            settings.write(f'policy_file = "{policy}"\n')
+        site.pull()  # from here on runs are counted
+    return key
+
+
 _RAN = '#!/bin/bash\necho "ran as $$" >> LEDGER\n'
 
 PLAIN = Scenario(
@@ -97,6 +138,13 @@ MANY_WITH_RETRY = Scenario(
     settings={"retries": {"attempts": 1, "delay": 1}},
     results={f"many/{n}.txt": f"{n}\n".encode() for n in range(1, 31)},
     executions=2,
+)
+
+SIGNED_ONCE = SignedScenario(
+    name="signed for one run",
+    script=f"{_RAN}tr a-z A-Z < in/a.txt > out.txt; sleep 0.2; echo done\n",
+    files={"in/a.txt": b"hello\n"},
+    results={"out.txt": b"HELLO\n", "aws-job-stdout.txt": b"done\n"},
 )
 
 SHARED = Scenario(

@@ -18,7 +18,7 @@ import pytest
 from tests.e2e.site import CHECKOUT, Site
 from tests.kill_points.job_life import JobLife, Lost
 from tests.kill_points.launcher import Launcher
-from tests.kill_points.scenarios import SCENARIOS, Scenario
+from tests.kill_points.scenarios import SCENARIOS, SIGNED_ONCE, Scenario
 
 pytestmark = [pytest.mark.emulator, pytest.mark.slurm]
 
@@ -46,6 +46,25 @@ def test_a_pass_that_is_killed_at_any_boundary_loses_and_repeats_nothing(
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
+    _kill(scenario, make_site, tmp_path, record_property)
+
+
+@pytest.mark.parametrize("make_site", ["local"], indirect=True)
+def test_what_is_signed_for_one_run_runs_once_at_whatever_boundary_a_pass_is_killed(
+    make_site: Callable[[str], Site],
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    _kill(SIGNED_ONCE, make_site, tmp_path, record_property)
+
+
+def _kill(
+    scenario: Scenario,
+    make_site: Callable[[str], Site],
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Live through a scenario, once for each of its points, killed there."""
     idle: SimpleQueue[tuple[Site, Launcher]] = SimpleQueue()
     stem = scenario.name.replace(" ", "-")
 

@@ -169,3 +169,12 @@ def test_an_installation_file_that_a_crash_left_empty_is_made_anew(
 ) -> None:
     (tmp_path / "installation").touch()
     assert uuid.UUID(journal.installation())
+
+
+@pytest.mark.parametrize("other", [ID.replace("-", ""), f"{{{ID}}}", f"urn:uuid:{ID}"])
+def test_an_id_has_one_way_to_be_written(journal: Journal, other: str) -> None:
+    journal.write(record())
+    allocation = replace(record().allocation, id=other)
+    with pytest.raises(JournalError, match="not an allocation's id"):
+        journal.write(replace(record(), allocation=allocation))
+    assert journal.records() == [record()]

@@ -9,6 +9,7 @@ from job_protocol.elements import Element, Elements, ElementState
 from job_protocol.object_keys import STDOUT, element_log
 from job_protocol.states import ClientStatus
 from puller.array_wrapper import element_dir
+from puller.bringing import Bringing
 from puller.lifecycle import Lifecycle
 from puller.publishing import LIVE_ELEMENTS, LOG_INTERVAL, Publishing
 from tests.unit.puller.memory_bucket import MemoryBucket
@@ -32,7 +33,8 @@ def test_logs_of_a_few_running_elements_are_pushed(tmp_path: Path) -> None:
     for index in range(10):
         starts(rig, index)
     bucket = MemoryBucket()
-    publishing = Publishing(Lifecycle(replace(rig.place, bucket=bucket)))
+    lifecycle = Lifecycle(replace(rig.place, bucket=bucket))
+    publishing = Publishing(lifecycle, Bringing(lifecycle))
     vector = Elements.queued(COUNT).changed(dict.fromkeys(range(10), RUNS))
     rig.record = rig.place.journal.write(
         replace(rig.record, elements=vector.pack(), reported=ClientStatus.RUNNING)

@@ -11,9 +11,9 @@ import pytest
 
 from job_protocol import dynamodb_json
 from job_protocol.states import ClientStatus
+from puller.bringing import Bringing
 from puller.errors import CloudRefused
 from puller.journal import Journal, Phase, Record
-from puller.lifecycle import Lifecycle
 from puller.schedulers.interface import EndReason, SchedulerState
 from puller.workplace import KILL_SWITCH
 from tests.kill_points.world import HOUR, World
@@ -79,14 +79,14 @@ def test_one_allocation_that_always_fails_does_not_keep_others_from_running(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poisonous, healthy = world.upload(), world.upload()
-    stage = Lifecycle.stage
+    stage = Bringing.stage
 
-    def failing(self: Lifecycle, record: Record) -> Record | None:
+    def failing(self: Bringing, record: Record) -> Record | None:
         if record.id == poisonous:
             raise RuntimeError("nobody has thought of this")
         return stage(self, record)
 
-    monkeypatch.setattr(Lifecycle, "stage", failing)
+    monkeypatch.setattr(Bringing, "stage", failing)
     for _ in range(2):
         one(world)
     assert status(world, healthy) is ClientStatus.QUEUED
@@ -97,14 +97,14 @@ def test_an_object_that_aws_refuses_holds_up_its_own_job_alone_and_its_user_is_t
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = world.upload()
-    stage = Lifecycle.stage
+    stage = Bringing.stage
 
-    def failing(self: Lifecycle, record: Record) -> Record | None:
+    def failing(self: Bringing, record: Record) -> Record | None:
         if record.id == refused:
             raise CloudRefused("cannot read s3://b/job1/x: no right to use its KMS key")
         return stage(self, record)
 
-    monkeypatch.setattr(Lifecycle, "stage", failing)
+    monkeypatch.setattr(Bringing, "stage", failing)
     one(world)
     assert "KMS key" in world.item(refused)["reason"]
     healthy = world.upload()
