@@ -263,6 +263,8 @@ def test_the_puller_may_do_this_and_nothing_else(production: Synthesized) -> Non
                 f"{OBJECTS}/*/aws-job-stat.*",
                 f"{OBJECTS}/_jobferry/manifests/*",
                 f"{OBJECTS}/_jobferry/puller/jobferry-puller",
+                f"{OBJECTS}/_jobferry/scripts/*",
+                f"{OBJECTS}/_jobferry/specs/*",
                 f"{OBJECTS}/aws-job-stat.*",
             ],
         ),
