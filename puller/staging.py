@@ -50,10 +50,12 @@ class StagedIndex:
     Attributes:
         files: the state of each input, and of each file and link of an artifact, as staged.
         folders: all folders that staging made, without a slash at the end.
+        artifacts: those of the files that came with an artifact.
     """
 
     files: Mapping[str, FileState]
     folders: frozenset[str]
+    artifacts: frozenset[str] = frozenset()
 
     @staticmethod
     def load(control: ConfinedTree) -> StagedIndex:
@@ -65,9 +67,11 @@ class StagedIndex:
         files = dict(FileRecord(control, _RECORD).files)
         with control.folder() as folder, os.scandir(folder) as entries:
             names = [entry.name for entry in entries]
+        fetched: dict[str, FileState] = {}
         for name in filter(_ARTIFACT_RECORD.fullmatch, names):
-            files |= FileRecord(control, name).files
-        return StagedIndex.of(files)
+            fetched |= FileRecord(control, name).files
+        index = StagedIndex.of(files | fetched)
+        return StagedIndex(index.files, index.folders, frozenset(fetched))
 
     @staticmethod
     def of(recorded: Mapping[str, FileState]) -> StagedIndex:
