@@ -16,8 +16,8 @@ from lambdas.rules.run_script.task_states import TASK_STATES_PATH, as_api, read_
 from lambdas.rules.site_health import SiteHealth
 from lambdas.rules.task_groups import (
     SCRIPT_TASK,
-    element_count,
     element_of,
+    own_elements,
     place_of,
     status_of,
 )
@@ -62,7 +62,7 @@ def statuses(
     return [
         (place_of(job, index).group, status_of(one, element_of(one, index)))
         for one in allocations
-        for index in range(element_count(one))
+        for index in own_elements(one)
     ]
 
 
@@ -89,13 +89,14 @@ def shown_elements(
         health: the state of their site.
         current: the job's current allocation, whose task states lie in the bucket.
     """
-    wanted = [(one, index) for one in allocations for index in range(element_count(one))]
+    wanted = [(one, index) for one in allocations for index in own_elements(one)]
     wanted = wanted[:MAX_SHOWN]
     read = len(wanted) <= _WITH_TASK_STATES
 
     def shown(pair: tuple[Allocation, int]) -> dict[str, Any]:
         one, index = pair
-        told = read and one.id == current
+        # A further attempt at an array goes on in the same folders.
+        told = read and (one.id == current or one.settings.array is not None)
         return shown_element(call, one, index, version, health, with_task_states=told)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -76,6 +76,16 @@ def element_count(allocation: Allocation) -> int:
     return allocation.settings.array or 1
 
 
+def own_elements(allocation: Allocation) -> list[int]:
+    """The indexes of the elements that run in an allocation: not what an earlier one completed."""
+    count = element_count(allocation)
+    try:
+        known = allocation.known_elements
+    except ElementsError:
+        known = None
+    return list(range(count)) if known is None else list(known.to_run)
+
+
 def element_of(allocation: Allocation, index: int) -> Element | None:
     """What is known of an element; None where the allocation itself says it."""
     try:

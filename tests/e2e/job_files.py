@@ -107,3 +107,53 @@ job "{id}" {{
   }}
 }}
 """
+
+ELEMENTS = """
+job "{id}" {{
+  datacenters = ["dc1"]
+  type = "batch"
+
+  group "many" {{
+    count = 2
+    task "work" {{
+      driver = "raw_exec"
+      config {{
+        command = "/bin/sh"
+        args    = ["-c", "echo many $NOMAD_ALLOC_INDEX $NOMAD_ALLOC_ID"]
+      }}
+    }}
+  }}
+  group "one" {{
+    reschedule {{
+      attempts = 0
+    }}
+    restart {{
+      attempts = 0
+    }}
+    task "fail" {{
+      driver = "raw_exec"
+      config {{
+        command = "/bin/sh"
+        args    = ["-c", "echo one; exit 3"]
+      }}
+    }}
+  }}
+}}
+"""
+
+SLEEPER = """
+job "{id}" {{
+  datacenters = ["dc1"]
+  type = "batch"
+
+  group "g" {{
+    task "sleeper" {{
+      driver = "raw_exec"
+      config {{
+        command = "/bin/sh"
+        args    = ["-c", "echo begun; sleep 300"]
+      }}
+    }}
+  }}
+}}
+"""

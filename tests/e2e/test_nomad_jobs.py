@@ -21,7 +21,14 @@ import requests
 
 from tests.artifact_server import ArtifactServer, artifact_server
 from tests.conftest import DeployedStack
-from tests.e2e.job_files import ENCRYPTER, JAVA, JAVA_ON_THE_SITE, PERIODIC
+from tests.e2e.job_files import (
+    ELEMENTS,
+    ENCRYPTER,
+    JAVA,
+    JAVA_ON_THE_SITE,
+    PERIODIC,
+    SLEEPER,
+)
 from tests.e2e.site import Site
 from tests.emulator.api_client import ApiClient
 
@@ -264,6 +271,63 @@ def test_the_periodic_job_of_the_document(
     assert (job["Status"], job["Stop"], job["NextPeriodicLaunch"]) == ("dead", True, None)
     for launched in children():
         finish(api, site, launched)
+
+
+# ---- elements, and what runs ----
+
+
+def test_each_element_is_an_allocation_of_its_own(api: ApiClient, site: Site, name: str) -> None:
+    run(api, ELEMENTS.format(id=name))
+    job = finish(api, site, name)
+    assert job["Outcome"] == "failed"
+    # What was complete is not run again by the further attempt that the first group's policy asks.
+    shown = {(r["Name"], r["Attempt"]): r for r in api.get(f"/v1/job/{name}/allocations")}
+    assert set(shown) == {
+        (f"{name}.many[0]", 1),
+        (f"{name}.many[1]", 1),
+        (f"{name}.one[0]", 1),
+        (f"{name}.one[0]", 2),
+    }
+    second, failed = shown[f"{name}.many[1]", 1], shown[f"{name}.one[0]", 2]
+    assert second["ClientStatus"] == "complete"
+    assert (failed["ClientStatus"], failed["ExitCode"]) == ("failed", 3)
+    found = api.get(f"/v1/allocation/{second['ID']}")
+    assert (found["Name"], found["TaskGroup"]) == (f"{name}.many[1]", "many")
+    text = log_of(api, second["ID"], "work")
+    assert text.startswith("many 1 ")
+    assert text.split()[2] == second["ID"]
+    summary = api.get(f"/v1/job/{name}/summary")["Summary"]
+    assert (summary["many"]["Complete"], summary["one"]["Failed"]) == (2, 2)
+
+
+def log_of(api: ApiClient, alloc_id: str, task: str) -> str:
+    """`nomad alloc logs`."""
+    answer = api.call(
+        "GET",
+        f"/v1/client/fs/logs/{alloc_id}",
+        params={"task": task, "type": "stdout", "plain": "true"},
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def test_logs_and_task_states_are_seen_while_a_job_runs_and_it_is_stopped(
+    api: ApiClient, site: Site, name: str
+) -> None:
+    run(api, SLEEPER.format(id=name))
+
+    def running() -> bool:
+        site.pull()
+        found = the_allocation(api, name)
+        state = found["TaskStates"]["sleeper"]
+        told = [event["Type"] for event in state["Events"]]
+        return found["ClientStatus"] == "running" and told == ["Received", "Started"]
+
+    until(running)
+    assert log_of(api, the_allocation(api, name)["ID"], "sleeper") == "begun\n"
+    assert api.call("DELETE", f"/v1/job/{name}", params={"purge": "true"}).status_code == 200
+    until(lambda: site.pull() is not None and gone(api, name))
+    assert not site.keys(name)
 
 
 # ---- python-nomad ----
