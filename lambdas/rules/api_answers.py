@@ -6,6 +6,7 @@ from typing import Any
 
 from job_protocol.job_settings import DEFAULT_PRIORITY
 from lambdas.rules.identity import Access
+from lambdas.rules.registration_answers import REGISTRATION_ANSWERS
 from lambdas.rules.schema_notation import given, opened, taken, typed
 
 _TIME = "UTC, ISO 8601."
@@ -39,6 +40,7 @@ _JOB: dict[str, tuple[str, str]] = {
 }
 
 ANSWERS: dict[str, dict[str, Any]] = {
+    **REGISTRATION_ANSWERS,
     "Error": given(
         "Why a request is not granted.",
         Error=("string", "What is wrong, a sentence."),
@@ -261,58 +263,6 @@ ANSWERS: dict[str, dict[str, Any]] = {
         ID=_ID,
         Status=("string", "The job's status; the site's puller may still have to act."),
         Note=("string?", "What the stop means, a sentence."),
-    ),
-    "Registered": given(
-        "A job that was registered.",
-        EvalID=("string", "Of a batch job its allocation, of a template empty."),
-        EvalCreateIndex=_INDEX,
-        JobModifyIndex=("integer", "To be stated to change just this."),
-        Warnings=("string", "What it states in vain, each in a line."),
-        Index=_INDEX,
-        LastContact=_INDEX,
-        KnownLeader=("boolean", "As in Nomad."),
-        ID=_ID,
-        Site=("string", "The site."),
-        Ran=("boolean", "Whether a run was created: not of a template, nor of an unchanged job."),
-    ),
-    "Specification": opened("The `Job` object of Nomad's API.", ID=_ID),
-    "Validation": given(
-        "Whether a job may be registered.",
-        DriverConfigValidated=("boolean", "As in Nomad."),
-        ValidationErrors=("[string]?", "Every reason why not."),
-        Error=("string", "All reasons in one text; empty if it may."),
-        Warnings=("string", "What it states in vain, each in a line."),
-    ),
-    "Plan": given(
-        "What registering a job would change.",
-        Annotations=("{}", "By task group: how many allocations would come and go."),
-        CreatedEvals=("[{}]?", "As in Nomad."),
-        Diff=("{}?", "The difference, if it was asked for."),
-        FailedTGAllocs=("{}?", "As in Nomad."),
-        JobModifyIndex=("integer", "To be stated to change just this; 0 if it is not there."),
-        NextPeriodicLaunch=("string?", _TIME),
-        Warnings=("string", "What it states in vain, each in a line."),
-    ),
-    "Versions": given(
-        "The registered versions of a job.",
-        Versions=("[{}]", "Each a `Job` object; the newest first, six at most."),
-        Diffs=("[{}]?", "As in Nomad."),
-    ),
-    "Dispatched": given(
-        "A child that was made by a dispatch.",
-        DispatchedJobID=_ID,
-        EvalID=("string", "Its allocation."),
-        EvalCreateIndex=_INDEX,
-        JobCreateIndex=_INDEX,
-        Index=_INDEX,
-        Site=("string", "The site."),
-    ),
-    "Forced": given(
-        "A child that was launched by force.",
-        EvalID=("string", "Its allocation."),
-        EvalCreateIndex=_INDEX,
-        Index=_INDEX,
-        DispatchedJobID=_ID,
     ),
     "Revoked": given("An API token that was revoked.", AccessorID=("string", "Its public id.")),
     "Caller": given(
