@@ -106,7 +106,16 @@ class Children:
     def _there(self, wanted: Wanted) -> Job | None:
         if wanted.token is not None:
             child = self.templates.dispatched(wanted.token)
-            return self.runs.table.job(self.runs.site.name, child) if child else None
+            if child is None:
+                return None
+            job = self.runs.table.job(self.runs.site.name, child)
+            if job is None:
+                raise Refused(
+                    409,
+                    f"the dispatch with this idempotency token made {child!r}, which was purged",
+                    "use another token to dispatch again",
+                )
+            return job
         there = self.runs.table.job(self.runs.site.name, wanted.id)
         if there is not None and there.upload != self._upload(wanted):
             raise Conflict(f"{wanted.id!r} is another dispatch's")

@@ -266,3 +266,12 @@ def test_a_dispatch_that_is_killed_anywhere_and_repeated_is_one_child(user: User
             assert budget > 3, "nothing was killed"
             return
     raise AssertionError("it never ends")
+
+
+def test_a_token_whose_child_was_purged_says_so(user: UserOfASite) -> None:
+    register(user, a_job("t", **PARAMETERIZED))
+    token = token_hash("dc1", "t", "once")
+    child = dispatched(user, "t", 1, token=token)
+    user.jobs.forget(user.job(child))
+    with pytest.raises(Refused, match="was purged"):
+        dispatched(user, "t", 2, token=token)
