@@ -12,6 +12,7 @@ from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge_wildcards
@@ -29,6 +30,7 @@ BURST = 100
 _METHODS = (
     apigatewayv2.HttpMethod.GET,
     apigatewayv2.HttpMethod.POST,
+    apigatewayv2.HttpMethod.PUT,
     apigatewayv2.HttpMethod.DELETE,
 )
 _ACCESS_LOG = {
@@ -58,6 +60,7 @@ class Api(Construct):
         buckets: the bucket of each site, by the site's name.
         sites_parameter: the parameter path under which each site's settings lie.
         settings: which doors there are beside that of IAM.
+        purges: the queue of jobs that the purger has to work on.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Api(Construct):
         buckets: Mapping[str, BucketName],
         sites_parameter: str,
         settings: ApiSettings,
+        purges: sqs.Queue,
     ) -> None:
         super().__init__(scope, construct_id)
         self._retention = RETENTION[basis.log_retention_days]
@@ -86,9 +90,10 @@ class Api(Construct):
                 "TABLE_NAME": table.table_name,
                 "SITES_PARAMETER": sites_parameter,
                 "SITES": " ".join(buckets),
+                "PURGE_QUEUE_URL": purges.queue_url,
             },
             timeout=cdk.Duration.seconds(TIMEOUT_SECONDS),
-            rights=_rights(table, list(buckets.values()), parameters),
+            rights=_rights(table, list(buckets.values()), parameters, purges),
         )
         acknowledge_wildcards(
             self.function.role,
@@ -201,7 +206,7 @@ def _leading_keys(*patterns: str) -> dict[str, object]:
 
 
 def _rights(
-    table: dynamodb.Table, buckets: Sequence[BucketName], parameters: str
+    table: dynamodb.Table, buckets: Sequence[BucketName], parameters: str, purges: sqs.Queue
 ) -> list[iam.PolicyStatement]:
     status_objects = [
         bucket.objects(f"*{name}")
@@ -257,6 +262,9 @@ def _rights(
             effect=iam.Effect.DENY,
             actions=["s3:PutObject"],
             resources=status_objects,
+        ),
+        iam.PolicyStatement(
+            sid="Purges", actions=["sqs:SendMessage"], resources=[purges.queue_arn]
         ),
         iam.PolicyStatement(
             sid="SiteSettings", actions=["ssm:GetParameter"], resources=[parameters]

@@ -12,7 +12,9 @@ from job_protocol import table_keys
 QUEUE_ATTRIBUTES = ("drain", "least_puller_version")
 """What the queue index carries beside keys: the control row's contents."""
 
-LIST_ATTRIBUTES = ("role", "kind", "status", "outcome", "client_status", "run", "finished")
+LIST_ATTRIBUTES = (
+    *("role", "kind", "status", "outcome", "client_status", "run", "finished", "parent"),
+)
 """What the list index carries beside keys: a row of a list, but not a publisher's lease, which so
 costs no write of the index."""
 

@@ -12,6 +12,12 @@ from job_protocol import object_keys
 MANIFEST_OBJECTS = object_keys.input_manifest_key("*").removesuffix(".json")
 """Matches the keys of manifests that were too large for the job table."""
 
+REGISTERED_OBJECTS = (
+    object_keys.specification_key("*", "").removesuffix("/.json"),
+    object_keys.rendered_script_key("*", "").removesuffix("/.sh"),
+)
+"""Match the keys of registered jobs' versions, and of the scripts that templates run."""
+
 
 @dataclass(frozen=True, slots=True)
 class BucketName:

@@ -7,12 +7,17 @@ from constructs import Construct
 
 from infra.acknowledgements import acknowledge_wildcards
 from infra.job_table import JobTable
-from infra.names import MANIFEST_OBJECTS, BucketName
+from infra.names import MANIFEST_OBJECTS, REGISTERED_OBJECTS, BucketName
 from infra.settings import SiteSettings
 from job_protocol import object_keys, table_keys
 
 STATUS_OBJECTS = ("aws-job-stat.*", "*/aws-job-stat.*")
-_NOT_THE_PULLERS = (*STATUS_OBJECTS, MANIFEST_OBJECTS, object_keys.PULLER_FILE)
+_NOT_THE_PULLERS = (
+    *STATUS_OBJECTS,
+    MANIFEST_OBJECTS,
+    *REGISTERED_OBJECTS,
+    object_keys.PULLER_FILE,
+)
 
 
 class PullerAccess(Construct):

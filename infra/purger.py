@@ -72,6 +72,8 @@ class Purger(Construct):
                         "dynamodb:ConditionCheckItem",
                         "dynamodb:DeleteItem",
                         "dynamodb:GetItem",
+                        "dynamodb:PutItem",
+                        "dynamodb:Query",
                         "dynamodb:UpdateItem",
                     ],
                     resources=[table.table_arn],

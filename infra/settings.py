@@ -107,6 +107,7 @@ class Settings:
         lambda_platform: "aws": Python 3.13 on arm64; "host": this machine's interpreter, for an
             emulator that runs the functions as local processes.
         api: how callers of the HTTP API may say who they are.
+        periodic_jobs: whether periodic jobs are launched; without, the launcher is not called.
     """
 
     stage: str = "prod"
@@ -116,6 +117,7 @@ class Settings:
     log_retention_days: int = 30
     lambda_platform: LambdaPlatform = "aws"
     api: ApiSettings = ApiSettings()
+    periodic_jobs: bool = True
 
     @property
     def keeps_data(self) -> bool:
@@ -178,12 +180,20 @@ def settings_from_context(get: Callable[[str], object]) -> Settings:
             ),
         ),
         api=_api(given.get("api", {})),
+        periodic_jobs=_boolean("periodic_jobs", given.get("periodic_jobs", default.periodic_jobs)),
     )
 
 
 def _matching(name: str, value: object, pattern: re.Pattern[str]) -> str:
     if not isinstance(value, str) or pattern.fullmatch(value) is None:
         raise SettingsError(f"{name} is {value!r}, which does not match {pattern.pattern}")
+    return value
+
+
+def _boolean(name: str, value: object) -> bool:
+    value = {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, bool):
+        raise SettingsError(f"{name} is {value!r}; it must be true or false")
     return value
 
 

@@ -14,6 +14,7 @@ from infra.distribution import Distribution
 from infra.function import FunctionBasis
 from infra.intake import Intake
 from infra.job_table import JobTable
+from infra.launcher import Launcher
 from infra.monitoring import Monitoring
 from infra.names import bucket_name, parameter
 from infra.publisher import Publisher
@@ -69,6 +70,15 @@ class JobferryStack(cdk.Stack):
             lambda_platform=settings.lambda_platform,
             purges=self.purger.queue,
         )
+        self.launcher = Launcher(
+            self,
+            "Launcher",
+            basis=basis,
+            table=table,
+            buckets=list(buckets.values()),
+            sites_parameter=parameter(settings, "sites"),
+            enabled=settings.periodic_jobs,
+        )
         self.distribution = Distribution(
             self,
             "Distribution",
@@ -84,6 +94,7 @@ class JobferryStack(cdk.Stack):
             buckets={site.name: bucket for site, bucket in buckets.items()},
             sites_parameter=parameter(settings, "sites"),
             settings=settings.api,
+            purges=self.purger.queue,
         )
         directory = Directory(self, "Directory", settings=settings, table_name=table.table_name)
         directory.add_puller_file(self.distribution)
@@ -92,6 +103,7 @@ class JobferryStack(cdk.Stack):
             "intake": self.intake.function.function,
             "publisher": self.publisher.function.function,
             "purger": self.purger.function.function,
+            "launcher": self.launcher.function.function,
             "distributor": self.distribution.function.function,
             "api": self.api.function.function,
         }

@@ -36,6 +36,22 @@ def request(site: str, job_id: str, key: str) -> str:
     return _derive("request", site, job_id, key)
 
 
+def registered(site: str, job_id: str) -> str:
+    """The id under which the versions of a registered job are kept in the bucket."""
+    return _derive("registered", site, job_id)
+
+
+def child(site: str, parent: str, cause: str) -> str:
+    """The id whose first digits tell the dispatched children of one second apart.
+
+    Args:
+        site: the site.
+        parent: the parameterized job.
+        cause: what tells this dispatch from others: its idempotency token, or a random text.
+    """
+    return _derive("child", site, parent, cause)
+
+
 def node(site: str) -> str:
     """The id by which Nomad's clients know a site."""
     return _derive("node", site)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from job_protocol.items import SCHEMA_VERSION, decoded_by
+from job_protocol.items import SCHEMA_VERSION, decoded_by, from_attributes
 from job_protocol.object_keys import Problem
 from job_protocol.states import ClientStatus, JobKind, JobStatus, Outcome, Role, Word, word_of
 
@@ -12,8 +14,33 @@ DEFAULT_KEEP_DAYS = 90
 """How long the items of a dead job stay in the table."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A version of a job that was registered as a Nomad job; of a child, the template's version.
+
+    Attributes:
+        version: 0, then one more with every registration that changes something.
+        name: names the version's objects (`object_keys.specification_key`).
+        index: Nomad's `JobModifyIndex`: the job's revision when it was last registered or stopped.
+        time: when this version was registered, in seconds since the epoch.
+        script: S3 version id of a template's run script (`object_keys.rendered_script_key`).
+        script_size: bytes of it.
+    """
+
+    version: int
+    name: str
+    index: int = 1
+    time: int | None = None
+    script: str | None = None
+    script_size: int | None = None
+
+
 def _problems(rows: list[dict[str, str]]) -> tuple[Problem, ...]:
     return tuple(Problem(**row) for row in rows)
+
+
+def _registration(attributes: Mapping[str, Any]) -> Registration:
+    return from_attributes(Registration, attributes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +76,11 @@ class Job:
         reasons: why the upload was rejected.
         lease, lease_until: the publisher that is writing the status objects, and until when.
         ttl: when the item may be deleted.
+        registration: the registered version, of a job that was made from a Nomad job.
+        earlier: the names of the versions before, the newest first.
+        parent: the template that this job is a child of.
+        next_due: when a periodic job launches next.
+        launched: children of a periodic job without overlap that were not yet seen dead.
         purge: set when the job's objects, directories and items shall be removed: objects that
             were put up to this time, which is that of the request or of the run's end.
     """
@@ -81,12 +113,22 @@ class Job:
     lease_until: int | None = None
     ttl: int | None = None
     purge: int | None = None
+    registration: Registration | None = decoded_by(_registration, default=None)
+    earlier: tuple[str, ...] = decoded_by(tuple, default=())
+    parent: str | None = None
+    next_due: int | None = None
+    launched: tuple[str, ...] = decoded_by(tuple, default=())
     v: int = SCHEMA_VERSION
 
     @property
     def active(self) -> bool:
         """Whether a run of the job has not ended."""
         return self.role is Role.LEAF and self.status is not JobStatus.DEAD
+
+    @property
+    def launches(self) -> bool:
+        """Whether it is a template that has not been stopped."""
+        return self.role is Role.TEMPLATE and self.status is not JobStatus.DEAD
 
     @property
     def word(self) -> Word:

@@ -127,6 +127,10 @@ class JobSettings:
         inputs: objects from elsewhere in the bucket. An admitted allocation has none: its manifest
             says which versions they were.
         artifacts: what the site fetches before the job starts.
+        logs: patterns of files that are pushed while the job runs; a segment may have `*`, `?` and
+            `[...]`. The job's own outputs always are.
+        small_artifacts: bytes up to which a file of an artifact is pushed with the results though
+            the job did not change it; None pushes none.
     """
 
     name: str | None = None
@@ -143,6 +147,8 @@ class JobSettings:
     reuse: tuple[str, ...] = decoded_by(tuple, default=())
     inputs: tuple[SharedInput, ...] = decoded_by(_shared_inputs, default=())
     artifacts: tuple[Artifact, ...] = decoded_by(_artifacts, default=())
+    logs: tuple[str, ...] = decoded_by(tuple, default=())
+    small_artifacts: int | None = None
 
     @property
     def array(self) -> int | None:

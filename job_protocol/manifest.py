@@ -55,13 +55,16 @@ class Manifest:
         """The size of all inputs together, in bytes."""
         return sum(entry.size for entry in self.entries)
 
-    def to_json(self) -> bytes:
-        """The form in which a large manifest lies in the bucket."""
-        rows = [
+    def rows(self) -> list[list[str | int]]:
+        """Path, version, size and, if it has one, key of each entry."""
+        return [
             [entry.path, entry.version, entry.size, *([] if entry.key is None else [entry.key])]
             for entry in self.entries
         ]
-        return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def to_json(self) -> bytes:
+        """The form in which a large manifest lies in the bucket."""
+        return json.dumps(self.rows(), ensure_ascii=False, separators=(",", ":")).encode()
 
     def pack(self) -> bytes:
         """The compressed form for the item."""

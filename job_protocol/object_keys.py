@@ -116,6 +116,21 @@ def input_manifest_key(allocation_id: str) -> str:
     return f"{OWN_PREFIX}manifests/{allocation_id}.json"
 
 
+def specification_key(registered: str, name: str) -> str:
+    """Where a version of a registered job lies, as it was stated.
+
+    Args:
+        registered: `identifiers.registered` of the job.
+        name: the version's own name (see `job.Registration`); `*` matches all.
+    """
+    return f"{OWN_PREFIX}specs/{registered}/{name}.json"
+
+
+def rendered_script_key(registered: str, name: str) -> str:
+    """Where the run script of a template's version lies, which all its children run."""
+    return f"{OWN_PREFIX}scripts/{registered}/{name}.sh"
+
+
 def announcement_key(upload: str) -> str:
     """Where a submission lies whose larger files are still to come.
 

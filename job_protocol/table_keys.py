@@ -10,6 +10,7 @@ DUE_INDEX = "due"
 
 CONTROL_SORT_KEY = "CTL"
 API_SORT_KEY = "API"
+DISPATCH_SORT_KEY = "DISPATCH"
 HEX_DIGITS = "0123456789abcdef"
 
 _QUEUE_CONTROL = "0"
@@ -62,6 +63,25 @@ def api_token(secret_hash: str) -> Key:
 def idempotency_partition(key_hash: str) -> str:
     """The partition key of what was answered to a write with an `Idempotency-Key`."""
     return f"I#{key_hash}"
+
+
+def dispatch_token(token_hash: str) -> Key:
+    """Which child a dispatch with an idempotency token made.
+
+    Args:
+        token_hash: SHA-256 of site, parent and token in hexadecimal.
+    """
+    return Key(idempotency_partition(token_hash), DISPATCH_SORT_KEY)
+
+
+def children(parent: str) -> str:
+    """What the sort keys of a template's children begin with, under the partition key of jobs."""
+    return f"{parent}/"
+
+
+def due_partition() -> str:
+    """The due index's partition key: periodic jobs of all sites, by their next launch."""
+    return "DUE"
 
 
 def allocation_partitions(site: str) -> list[str]:

@@ -69,6 +69,9 @@ class Admission:
                     f"the item of job {job_id!r} in {mark.bucket} has version {job.v}; this "
                     f"deployment knows up to {SCHEMA_VERSION}: deploy the newer one again"
                 )
+            if job is not None and job.role is Role.TEMPLATE:
+                # It has no status objects that could answer, and a mark must not end it.
+                return Decision(Action.IGNORE)
             decision = marks.decide(word, mark, job)
             try:
                 self._act(job_id, decision, mark, job)

@@ -59,6 +59,7 @@ def answer(asked: Asked, identity: Identity, services: Services, repeatable: Rep
         body=_json(asked.body) if route.body is not None else None,
         identity=identity,
         key=json_text([identity.name, key]) if key is not None else asked.request_id,
+        repeatable=key is not None,
         services=services,
     )
     try:

@@ -21,9 +21,11 @@ from lambdas.direct import asked_directly, refused_directly
 from lambdas.errors import Refused
 from lambdas.ports.api_tokens import ApiTokens
 from lambdas.ports.clients import client
+from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_reader import JobReader
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_directory import SiteDirectory
+from lambdas.ports.templates import Templates
 from lambdas.routes.route import Answer, json_text
 from lambdas.routes.services import Services
 from lambdas.rules.identity import caller_of, direct_caller
@@ -50,6 +52,8 @@ def services() -> Services:
         sleep=time.sleep,
         new_secret=lambda: f"jobferry_{secrets.token_urlsafe(32)}",
         new_id=lambda: str(uuid.uuid4()),
+        templates=Templates(dynamodb, table),
+        purge_queue=JobQueue(client("sqs"), os.environ["PURGE_QUEUE_URL"]),
     )
 
 

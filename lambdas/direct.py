@@ -11,6 +11,9 @@ from lambdas.routes.route import json_text
 
 ACTIONS = {
     "submit": ("POST", "/v1/jobs/script"),
+    "register": ("POST", "/v1/jobs"),
+    "dispatch": ("POST", "/v1/job/{job}/dispatch"),
+    "force": ("POST", "/v1/job/{job}/periodic/force"),
     "start": ("POST", "/v1/job/{job}/start"),
     "read": ("GET", "/v1/job/{job}"),
     "wait": ("GET", "/v1/job/{job}/wait"),

@@ -2,7 +2,7 @@
 
 Each step is found again from what the table says, so that whoever dies on the way is gone on with:
 
-1. `ask` marks the job. A job that still runs is purged when it has ended; whoever asks stops it.
+1. `purge_requests` marks the job. One that still runs is purged when it has ended.
 2. The publisher, which sees every change of a job, hands a marked job that is dead to `advance`.
 3. `advance` deletes the objects, then asks the site by its queue, and waits.
 4. The puller removes the directories and says so; `advance` forgets the job.
@@ -14,22 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from job_protocol import object_keys
+from job_protocol import identifiers, object_keys
 from job_protocol.job import Job
 from job_protocol.states import Role
-from lambdas.errors import Conflict, ControlPlaneError
+from lambdas.ports.job_items import as_folder
 from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_table import JobTable
 
-_TRIES = 8
 _WHILE_PUBLISHED = 10
 """Seconds to wait for a publisher that writes the job's status objects."""
-
-ASKED = "it is being purged: its objects, then its directory on the site are removed"
-
-
-class NoSuchJob(ControlPlaneError):
-    """There is no job of this id that could be purged."""
 
 
 class ObjectRemover(Protocol):
@@ -51,43 +44,14 @@ class Purging:
         remover_of: deletes in a bucket, by the bucket's name.
         queue: the purger's queue.
         clock: the time in seconds since the epoch.
+        children_of: the children of a template, by its site and id.
     """
 
     table: JobTable
     remover_of: Callable[[str], ObjectRemover]
     queue: JobQueue
     clock: Callable[[], float]
-
-    def ask(self, site: str, job_id: str) -> Job:
-        """Mark a job to be purged as soon as it has ended; asking again changes nothing.
-
-        Raises:
-            NoSuchJob: there is none.
-            Conflict: the job kept changing; ask again.
-        """
-        for _ in range(_TRIES):
-            job = self.table.job(site, job_id)
-            if job is None or job.role is not Role.LEAF:
-                raise NoSuchJob(
-                    f"site {site} has no job {job_id!r} to purge; objects without a job are "
-                    "removed with `aws s3 rm`"
-                )
-            if job.purge is not None:
-                return job
-            marked = replace(
-                job,
-                rev=job.rev + 1,
-                unpublished=True,
-                purge=int(self.clock()),
-                ttl=None,
-                note=ASKED,
-            )
-            try:
-                self.table.replace_job(job, marked)
-            except Conflict:
-                continue
-            return marked
-        raise Conflict(f"job {job_id!r} kept changing; ask again")
+    children_of: Callable[[str, str], list[Job]]
 
     def advance(self, site: str, job_id: str, *, until: float) -> None:
         """Take the next step of a purge.
@@ -101,7 +65,10 @@ class Purging:
             Conflict: the job changed meanwhile; its message will come again.
         """
         job = self.table.job(site, job_id)
-        if job is None or job.purge is None or job.active:
+        if job is None or job.purge is None or job.active or job.launches:
+            return
+        if job.role is Role.TEMPLATE:
+            self._forget_template(job)
             return
         allocation = self.table.allocation(site, job.current) if job.current else None
         if allocation is not None and allocation.purge_wanted and allocation.purged_at is None:
@@ -115,6 +82,24 @@ class Purging:
             self.table.forget(job)
         else:
             self.table.ask_to_purge(job, now=int(self.clock()))
+
+    def _forget_template(self, job: Job) -> None:
+        """Delete a template's versions, then itself; its children, and their place, stay.
+
+        Its scripts stay as well while a child may still run one.
+        """
+        children = self.children_of(job.site, job.id)
+        names = (*((job.registration.name,) if job.registration else ()), *job.earlier)
+        registered = identifiers.registered(job.site, job.id)
+        keys = [object_keys.specification_key(registered, name) for name in names]
+        if not any(child.active for child in children):
+            keys += [object_keys.rendered_script_key(registered, name) for name in names]
+        self.remover_of(job.bucket).delete_own(tuple(keys))
+        if children:
+            folder = as_folder(job.site, job.id, job.bucket)
+            self.table.replace_job(job, replace(folder, rev=job.rev + 1))
+        else:
+            self.table.forget(job)
 
     def _delete_objects(self, job: Job, asked: int, until: float) -> bool:
         remover = self.remover_of(job.bucket)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from job_protocol import identifiers, object_keys
 from job_protocol.allocation import Allocation
-from job_protocol.job import Job
+from job_protocol.job import Job, Registration
 from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import INLINE_LIMIT, Manifest
 from job_protocol.object_keys import Problem
 from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role
 from lambdas.errors import Conflict
-from lambdas.ports.job_items import as_folder
+from lambdas.ports.job_items import Birth, as_folder
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
@@ -33,6 +33,8 @@ class Cause:
         time: when it was asked for, in seconds since the epoch.
         submitter: who asked for it through the API.
         task_token: the task token of the workflow that waits for the end.
+        registration: the version of the Nomad job that runs.
+        earlier: the names of that job's versions before.
     """
 
     upload: str
@@ -40,6 +42,8 @@ class Cause:
     time: int
     submitter: str | None = None
     task_token: str | None = None
+    registration: Registration | None = None
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,14 @@ class Runs:
         problems = object_keys.job_id_problems(job_id)
         if problems:
             return problems
+        if job is not None and job.purge is not None:
+            return [
+                Problem(
+                    job_id,
+                    f"{job_id!r} is being purged",
+                    "wait until GET /v1/job/ID says that it is not there, or choose another id",
+                )
+            ]
         if job is not None and job.role is Role.FOLDER:
             return [
                 Problem(
@@ -150,6 +162,7 @@ class Runs:
         *,
         manifest: Manifest,
         settings: JobSettings,
+        birth: Birth | None = None,
     ) -> Job:
         """Create a run and its first allocation, which the site's puller may then claim.
 
@@ -159,6 +172,7 @@ class Runs:
             job: the item of the job id as it was read, if there was one; no run of it is active.
             manifest: the object versions that run.
             settings: what the user stated.
+            birth: what goes with it, if the run is that of a template's new child.
 
         Returns:
             The job with its new run.
@@ -187,7 +201,10 @@ class Runs:
             current=allocation.id,
             client_status=ClientStatus.PENDING,
         )
-        self.table.create_allocation(job, new, allocation, task_token=cause.task_token)
+        if birth is not None:
+            # Nobody is told that it waits: dispatching many children is to cost little.
+            new = replace(new, parent=birth.parent, unpublished=False, announce=False)
+        self.table.create_allocation(job, new, allocation, task_token=cause.task_token, birth=birth)
         return new
 
     def start_again(self, job: Job, cause: Cause) -> Job | None:
@@ -217,6 +234,9 @@ class Runs:
             self._new_run(job.id, cause, job),
             current=allocation.id,
             client_status=ClientStatus.PENDING,
+            registration=job.registration,
+            earlier=job.earlier,
+            parent=job.parent,
         )
         self.table.create_allocation(job, new, allocation, task_token=cause.task_token)
         return new
@@ -256,6 +276,8 @@ class Runs:
             awaited=cause.task_token is not None,
             lease=touched.lease if touched else None,
             lease_until=touched.lease_until if touched else None,
+            registration=cause.registration,
+            earlier=cause.earlier,
         )
 
     # ---- its end on request ----

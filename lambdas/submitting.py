@@ -81,8 +81,9 @@ class Submitting:
         files = (*submission.files, *_settings_file(submission))
         if submission.uploads:
             entries = self.files.put(job_id, files)
-            return self._announce(job_id, upload, entries, settings, submission)
-        self._take_place(job_id)
+            self.announce(job_id, upload, entries, settings, submission.uploads)
+            return Announced(job_id=job_id, upload=upload)
+        self.take_place(job_id)
         entries = self.files.put(job_id, files)
         cause = Cause(
             upload=upload,
@@ -117,13 +118,10 @@ class Submitting:
         job = self.runs.table.job(site, job_id)
         if job is not None and job.upload == upload:
             return job
-        document = self.files.announced(upload)
-        if document is None or document["job"] != job_id:
-            raise Refused(404, "upload not found", "submit the job again to get a new Upload id")
+        document = self.announced(job_id, upload)
         self._examine_place(job_id, job)
-        entries = [Entry(*row) for row in document["entries"]]
-        entries += self._uploaded(job_id, document["uploads"])
-        self._take_place(job_id)
+        entries = self.uploaded(document)
+        self.take_place(job_id)
         cause = Cause(
             upload=upload,
             sequencer=None,
@@ -151,7 +149,13 @@ class Submitting:
             raise _wrong(problems)
         _must_be_over(job_id, job)
 
-    def _take_place(self, job_id: str) -> None:
+    def take_place(self, job_id: str) -> None:
+        """Make folders of everything above the job id.
+
+        Raises:
+            Refused: that cannot be.
+            Conflict: they kept changing.
+        """
         for attempt in range(_TRIES):
             try:
                 problems = self.runs.take_place(job_id)
@@ -165,27 +169,49 @@ class Submitting:
 
     # ---- files that clients put ----
 
-    def _announce(
+    def announce(
         self,
         job_id: str,
         upload: str,
         entries: list[Entry],
         settings: JobSettings,
-        submission: Submission,
-    ) -> Announced:
+        uploads: tuple[AnnouncedFile, ...],
+        dispatch: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep a run until its files are there.
+
+        Args:
+            job_id: the job.
+            upload: the id that starts it.
+            entries: the inputs that are there.
+            settings: the settings.
+            uploads: the files that are still to come.
+            dispatch: what the start of a template's child needs to know besides.
+        """
         self.files.announce(
             upload,
             {
                 "job": job_id,
-                "entries": [[entry.path, entry.version, entry.size] for entry in entries],
+                "entries": Manifest(tuple(entries)).rows(),
                 "settings": to_attributes(settings),
                 "uploads": [
                     {"file": asdict(file), "upload_id": self.files.begin(job_id, file)}
-                    for file in submission.uploads
+                    for file in uploads
                 ],
+                "dispatch": dispatch,
             },
         )
-        return Announced(job_id=job_id, upload=upload)
+
+    def announced(self, job_id: str, upload: str) -> dict[str, Any]:
+        """What was kept until its files are there.
+
+        Raises:
+            Refused: there is no such submission.
+        """
+        document = self.files.announced(upload)
+        if document is None or document["job"] != job_id:
+            raise Refused(404, "upload not found", "submit the job again to get a new Upload id")
+        return document
 
     def requests(self, announced: Announced) -> list[dict[str, Any]]:
         """How to put each file of a submission: URLs that are good for an hour."""
@@ -195,7 +221,14 @@ class Submitting:
             for row in (document or {"uploads": []})["uploads"]
         ]
 
-    def _uploaded(self, job_id: str, uploads: list[dict[str, Any]]) -> list[Entry]:
+    def uploaded(self, document: dict[str, Any]) -> list[Entry]:
+        """All inputs of what was kept, now that its files have been put.
+
+        Raises:
+            Refused: a file is not there as announced.
+        """
+        job_id, uploads = document["job"], document["uploads"]
+
         def checked(row: dict[str, Any]) -> Entry | Problem:
             file = _file(row)
             if row["upload_id"] is not None:
@@ -213,7 +246,8 @@ class Submitting:
             raise Refused(
                 409, "files are missing or not as announced", "put them, then start", (*problems,)
             )
-        return [answer for answer in answers if isinstance(answer, Entry)]
+        there = [Entry(*row) for row in document["entries"]]
+        return there + [answer for answer in answers if isinstance(answer, Entry)]
 
     # ---- the run ----
 

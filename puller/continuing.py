@@ -62,7 +62,9 @@ def known_files(control: ConfinedTree) -> StagedIndex:
     """
     staged = StagedIndex.load(control)
     kept = StagedIndex.of(FileRecord(control, _KEPT).files)
-    return StagedIndex({**kept.files, **staged.files}, kept.folders | staged.folders)
+    return StagedIndex(
+        {**kept.files, **staged.files}, kept.folders | staged.folders, staged.artifacts
+    )
 
 
 def _all_below(tree: ConfinedTree) -> dict[str, FileState]:

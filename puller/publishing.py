@@ -20,6 +20,7 @@ from puller.continuing import known_files
 from puller.errors import UnsafePath
 from puller.exit_file import StartRecord, read_records
 from puller.file_record import NO_STATE, FileState
+from puller.growing_files import growing_files
 from puller.job_directory import JobDirectory, control_directory
 from puller.journal import Phase, Record, told
 from puller.lifecycle import Lifecycle
@@ -69,6 +70,8 @@ class Publishing:
             for place in _record_places(record, control.path)
             for name in _growing_logs(read_records(place).start, directory)
         ]
+        patterns = record.allocation.settings.logs
+        names += [path for path in growing_files(directory.tree, patterns) if path not in names]
         if record.elements is not None:  # of ended elements nothing is kept: they may be thousands
             logs = {name: pushed for name, pushed in logs.items() if name in names}
         for name in names:

@@ -103,6 +103,7 @@ class _Walk:
         self._tree = directory.tree
         self._roots = roots_of(directory.tree)
         self._staged = staged
+        self._small_artifacts = settings.small_artifacts
         self._why_not_selected = selection(settings)
         self._ahead = [_Folder()]
         self._linked = 0
@@ -207,13 +208,20 @@ class _Walk:
         linked = status.st_nlink > 1
         if _as_staged(state, before, linked) or may_be_empty_log:
             state = self._seen_anew(source, state)
-            if _as_staged(state, before, linked) or (may_be_empty_log and state.size == 0):
+            untouched = _as_staged(state, before, linked)
+            if may_be_empty_log and state.size == 0:
+                return
+            if untouched and not self._is_small_artifact(path, state):
                 return
         reason = name_problem(self._job_id, path) or self._why_not_selected(path)
         if reason is not None:
             self._leave_out(path, reason)
         else:
             self._files.append(ResultFile(path, source, state))
+
+    def _is_small_artifact(self, path: str, state: FileState) -> bool:
+        small = self._small_artifacts
+        return small is not None and path in self._staged.artifacts and state.size <= small
 
     def _seen_anew(self, source: str, state: FileState) -> FileState:
         """The state of a file after opening it.

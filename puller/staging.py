@@ -50,10 +50,12 @@ class StagedIndex:
     Attributes:
         files: the state of each input, and of each file and link of an artifact, as staged.
         folders: all folders that staging made, without a slash at the end.
+        artifacts: those of the files that came with an artifact.
     """
 
     files: Mapping[str, FileState]
     folders: frozenset[str]
+    artifacts: frozenset[str] = frozenset()
 
     @staticmethod
     def load(control: ConfinedTree) -> StagedIndex:
@@ -63,9 +65,11 @@ class StagedIndex:
             OSError: it cannot be read.
         """
         files = dict(FileRecord(control, _RECORD).files)
+        fetched: dict[str, FileState] = {}
         for name in artifact_records(control):
-            files |= FileRecord(control, name).files
-        return StagedIndex.of(files)
+            fetched |= FileRecord(control, name).files
+        index = StagedIndex.of(files | fetched)
+        return StagedIndex(index.files, index.folders, frozenset(fetched))
 
     @staticmethod
     def of(recorded: Mapping[str, FileState]) -> StagedIndex:

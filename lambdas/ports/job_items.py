@@ -25,6 +25,8 @@ def job_item(job: Job) -> dict[str, Any]:
     if job.submitted is not None:
         attributes["lpk"] = table_keys.list_partition(job.site)
         attributes["lsk"] = table_keys.listed(job.submitted, job.id)
+    if job.next_due is not None:
+        attributes["dpk"] = table_keys.due_partition()
     return dynamodb_json.encode(attributes)
 
 
@@ -39,6 +41,21 @@ def allocation_item(allocation: Allocation) -> dict[str, Any]:
             allocation.priority, allocation.created, allocation.not_before
         )
     return dynamodb_json.encode(attributes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birth:
+    """What is written together with a template's new child.
+
+    Attributes:
+        parent: the template's id.
+        advanced: the template as it was read, and as it shall be; None leaves it alone.
+        token: SHA-256 by which the dispatch's idempotency token is kept, if it has one.
+    """
+
+    parent: str
+    advanced: tuple[Job, Job] | None = None
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

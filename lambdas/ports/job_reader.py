@@ -112,6 +112,7 @@ class JobReader:
                 ":pk": {"S": table_keys.allocation(site, prefix).pk},
                 ":prefix": {"S": prefix},
             },
+            ConsistentRead=True,
             Limit=limit,
         )
         return [_allocation(site, dynamodb_json.decode(row)) for row in answer["Items"]]

@@ -17,6 +17,7 @@ from lambdas.ports.job_items import (
     ABSENT,
     HAS_ENDED,
     TERMINAL,
+    Birth,
     Condition,
     allocation_item,
     as_read,
@@ -109,16 +110,19 @@ class JobTable:
         allocation: Allocation,
         *,
         task_token: str | None = None,
+        birth: Birth | None = None,
     ) -> None:
         """Write a job item and its new current allocation, both or neither.
 
-        Conditions: the job is as it was read, the allocation does not exist.
+        Conditions: the job is as it was read, the allocation does not exist; of a child, the
+        template is as it was read, if it changes, and no dispatch had the same token.
 
         Args:
             read: the job as it was read.
             new: the job as it shall be.
             allocation: its new current allocation.
             task_token: the task token of the workflow that waits for the end of this run.
+            birth: what goes with it, if the job is a template's new child.
 
         Raises:
             Conflict: one of them failed.
@@ -131,6 +135,14 @@ class JobTable:
             key = table_keys.task_token(new.site, new.id, new.run)
             item = {**typed_key(key), "task_token": {"S": task_token}}
             writes.append({"Put": {"TableName": self._table, "Item": item}})
+        if birth is not None and birth.advanced is not None:
+            before, after = birth.advanced
+            writes.append({"Put": self._put(job_item(after), as_read(before))})
+        if birth is not None and birth.token is not None:
+            expiry = allocation.created + allocation.keep_days * 24 * 3600
+            kept = {"job": {"S": new.id}, "ttl": {"N": str(expiry)}}
+            item = {**typed_key(table_keys.dispatch_token(birth.token)), **kept}
+            writes.append({"Put": self._put(item, ABSENT)})
         self._transact(*writes, job_id=new.id)
 
     def task_token(self, site: str, job_id: str, run: int) -> str | None:

@@ -3,35 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from job_protocol.allocation import Allocation
 from lambdas.errors import Refused
 from lambdas.ports.job_files import JobFiles, Stat
-from lambdas.routes.allocations import the_allocation
+from lambdas.routes.allocations import the_element
+from lambdas.routes.elements import specification
 from lambdas.routes.jobs import NEXT_PAGE
 from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
-from lambdas.rules import file_tree, nomad_views, pagination
+from lambdas.rules import file_tree, pagination
 from lambdas.rules.identity import Access
+from lambdas.rules.task_groups import SCRIPT_TASK, place_of
 
 NEXT_OFFSET = "X-Jobferry-Next-Offset"
 _BYTES = "application/octet-stream"
 _TEXT = "text/plain; charset=utf-8"
 
 
-def _opened(call: Call) -> tuple[Allocation, JobFiles]:
-    allocation = the_allocation(call, call.path["alloc_id"])
-    return allocation, call.services.files(allocation.site)
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """An element's directory; `job` is its prefix: the job id, and the element's folder if any."""
+
+    job: str
+    element: int | None
+    started: bool
+
+
+def _opened(call: Call) -> tuple[_Directory, JobFiles]:
+    allocation, index = the_element(call, call.path["alloc_id"])
+    files = call.services.files(allocation.site)
+    array = allocation.settings.array is not None
+    started, element = allocation.started_at is not None, index if array else None
+    if not array:
+        return _Directory(allocation.job, element, started), files
+    job = call.services.table.job(allocation.site, allocation.job)
+    version = specification(call, job) if job is not None else None
+    folder = place_of(version.job if version else None, index).folder
+    prefix = f"{allocation.job}/{folder}".rstrip("/")
+    return _Directory(prefix, None if folder else element, started), files
 
 
 def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _found(files: JobFiles, job_id: str, path: str) -> tuple[str, Stat]:
+def _found(files: JobFiles, directory: _Directory, path: str) -> tuple[str, Stat]:
     """The path under the job's prefix that a Nomad path means, and the file there."""
-    for candidate in file_tree.candidates(path):
-        if candidate and (stat := files.stat(job_id, candidate)) is not None:
+    for candidate in file_tree.candidates(path, directory.element):
+        if candidate and (stat := files.stat(directory.job, candidate)) is not None:
             return candidate, stat
     raise Refused(
         404,
@@ -55,18 +75,20 @@ def list_files(call: Call) -> Answer:
     if path in ("", "alloc"):
         entries = file_tree.with_script_logs(path, entries)
     elif path == "alloc/logs" and not entries:
-        entries = _script_logs(files, allocation.job)
+        entries = _script_logs(files, allocation)
     if not entries:
         raise Refused(404, f"file not found: {path}", "client/fs/ls of / lists what is there")
     headers = {NEXT_PAGE: pagination.encode(folder.next)} if folder.next else {}
     return Answer(body=entries, headers=headers)
 
 
-def _script_logs(files: JobFiles, job_id: str) -> list[dict[str, object]]:
+def _script_logs(files: JobFiles, directory: _Directory) -> list[dict[str, object]]:
     found = []
-    for kind, name in file_tree.LOG_TYPES.items():
-        if (stat := files.stat(job_id, name)) is not None:
-            shown = file_tree.log_path(nomad_views.SCRIPT_TASK, kind).rpartition("/")[2]
+    for kind in file_tree.LOG_TYPES:
+        path = file_tree.log_path(SCRIPT_TASK, kind)
+        name = file_tree.candidates(path, directory.element)[-1]
+        if (stat := files.stat(directory.job, name)) is not None:
+            shown = path.rpartition("/")[2]
             found.append(file_tree.entry(shown, size=stat.size, modified=_time(stat.modified)))
     return found
 
@@ -79,7 +101,7 @@ def stat_file(call: Call) -> Answer:
     if path in ("", "alloc", "alloc/logs"):
         return Answer(body=file_tree.entry(name or "/", folder=True))
     try:
-        _, stat = _found(files, allocation.job, path)
+        _, stat = _found(files, allocation, path)
     except Refused:
         folder = files.folder(allocation.job, path)
         if not folder.files and not folder.folders:
@@ -91,7 +113,7 @@ def stat_file(call: Call) -> Answer:
 def cat_file(call: Call) -> Answer:
     """A whole file; a large one by a redirection to its URL in the bucket."""
     allocation, files = _opened(call)
-    path, stat = _found(files, allocation.job, file_tree.clean_path(call.query["path"]))
+    path, stat = _found(files, allocation, file_tree.clean_path(call.query["path"]))
     if stat.size > file_tree.MAX_CHUNK:
         text = (
             f"The file has {stat.size} bytes: follow the redirection, or read pieces of at most "
@@ -110,7 +132,7 @@ def cat_file(call: Call) -> Answer:
 def read_at(call: Call) -> Answer:
     """A piece of a file."""
     allocation, files = _opened(call)
-    path, stat = _found(files, allocation.job, file_tree.clean_path(call.query["path"]))
+    path, stat = _found(files, allocation, file_tree.clean_path(call.query["path"]))
     start = min(call.query["offset"], stat.size)
     return _piece(files, allocation.job, path, stat, start, call.query["limit"], lambda raw: raw)
 
@@ -119,7 +141,7 @@ def stream_file(call: Call) -> Answer:
     """A piece of a file in Nomad's frames; follow it by asking again from the answered offset."""
     allocation, files = _opened(call)
     shown = file_tree.clean_path(call.query["path"])
-    path, stat = _found(files, allocation.job, shown)
+    path, stat = _found(files, allocation, shown)
     start = file_tree.first_byte(
         call.query.get("offset", 0), call.query.get("origin", "start"), stat.size
     )
@@ -136,10 +158,10 @@ def logs(call: Call) -> Answer:
     task, kind = call.query["task"], call.query["type"]
     shown = file_tree.log_path(task, kind)
     try:
-        path, stat = _found(files, allocation.job, file_tree.clean_path(shown))
+        path, stat = _found(files, allocation, file_tree.clean_path(shown))
     except Refused:
         # A script that has written nothing has no log; a task of another name is a mistake.
-        if task != nomad_views.SCRIPT_TASK or allocation.started_at is None:
+        if task != SCRIPT_TASK or not allocation.started:
             raise
         return Answer(body=b"", headers={NEXT_OFFSET: "0"}, content_type=_BYTES)
     start = file_tree.first_byte(

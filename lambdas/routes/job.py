@@ -7,18 +7,23 @@ import re
 from job_protocol import identifiers
 from job_protocol.allocation import Allocation
 from job_protocol.job import Job
-from job_protocol.states import JobStatus
+from job_protocol.states import JobStatus, Role
 from lambdas.errors import Conflict, Refused
+from lambdas.purge_requests import NoSuchJob
+from lambdas.routes.elements import group_names, shown_elements, specification, statuses
 from lambdas.routes.jobs import submitted
 from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
-from lambdas.rules import history, nomad_views
+from lambdas.rules import history, nomad_views, registered_views
 from lambdas.rules.identity import Access
+from lambdas.rules.run_script.run_facts import DISPATCH_PATH, read_meta
 from lambdas.submitting import Submitter
 
 MAX_WAIT = 20
 """Seconds; API Gateway ends a request after 30."""
 
 _MAX_ATTEMPTS = 99
+_MAX_FACTS = 1024 * 1024
+_CHILDREN_PAGES = 10
 _TRIES = 8
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -34,14 +39,42 @@ def read_job(call: Call) -> Answer:
 
 def _shown(call: Call, job: Job) -> Answer:
     allocation = call.services.current(job)
-    return Answer(body=nomad_views.job_view(job, allocation, call.services.reasons(allocation)))
+    view = nomad_views.job_view(job, allocation, call.services.reasons(allocation))
+    version = specification(call, job)
+    if version is None or job.registration is None:
+        return Answer(body=view)
+    shown = registered_views.registered_view(
+        view,
+        job,
+        version.job,
+        version=version.version,
+        index=job.registration.index,
+        meta=_meta(call, job),
+    )
+    return Answer(body=shown)
+
+
+def _meta(call: Call, job: Job) -> dict[str, str]:
+    """What the dispatch of a child gave, as its file of facts has it."""
+    if job.parent is None:
+        return {}
+    files = call.services.files(job.site)
+    return read_meta(files.read(job.id, DISPATCH_PATH, 0, _MAX_FACTS))
 
 
 def summary(call: Call) -> Answer:
-    """How many allocations of the job are in which state."""
+    """How many allocations of the job, and how many of its children, are in which state."""
     job = _job(call)
-    statuses = [one.client_status for one in attempts(call, job)]
-    return Answer(body=nomad_views.summary_view(job, statuses))
+    version = specification(call, job)
+    counted = statuses(attempts(call, job), version.job if version else None)
+    children = _children(call, job)
+    return Answer(body=nomad_views.summary_view(job, counted, children))
+
+
+def _children(call: Call, job: Job) -> list[Job]:
+    if job.role is not Role.TEMPLATE:
+        return []
+    return call.services.templates.children(job.site, job.id, pages=_CHILDREN_PAGES)
 
 
 def allocations(call: Call) -> Answer:
@@ -49,13 +82,18 @@ def allocations(call: Call) -> Answer:
     job = _job(call)
     found = attempts(call, job)
     health = call.services.health(job.site) if found else None
-    return Answer(body=[nomad_views.allocation_view(one, health) for one in reversed(found)])
+    version = specification(call, job)
+    newest = list(reversed(found))
+    return Answer(body=shown_elements(call, newest, version, health, job.current))
 
 
 def evaluations(call: Call) -> Answer:
     """The evaluations of the job's current run, the newest first."""
-    found = attempts(call, _job(call))
-    return Answer(body=[nomad_views.evaluation_view(one) for one in reversed(found)])
+    job = _job(call)
+    found = attempts(call, job)
+    version = specification(call, job)
+    groups = group_names(version.job if version else None)
+    return Answer(body=[nomad_views.evaluation_view(one, groups) for one in reversed(found)])
 
 
 def attempts(call: Call, job: Job) -> list[Allocation]:
@@ -90,9 +128,34 @@ def wait(call: Call) -> Answer:
 
 
 def stop(call: Call) -> Answer:
-    """Stop the job's current run; a job that is over stays as it is."""
+    """Stop the job's current run, or a template; a job that is over stays as it is."""
+    job = _stopped(call)
+    if call.query.get("purge"):
+        try:
+            job = call.services.purging().ask(job.site, job.id)
+        except NoSuchJob as error:
+            raise Refused(404, "job not found", str(error)) from error
+    return Answer(
+        body={
+            "EvalID": job.current or "",
+            "EvalCreateIndex": 1,
+            "JobModifyIndex": job.registration.index if job.registration else job.rev,
+            "Index": job.rev,
+            "ID": job.id,
+            "Status": job.status.value,
+            "Note": job.note,
+        }
+    )
+
+
+def _stopped(call: Call) -> Job:
     for _ in range(_TRIES):
         job = _job(call)
+        if job.role is Role.TEMPLATE:
+            try:
+                return call.services.registering(job.site).stop(job)
+            except Conflict:
+                continue
         if job.active:
             runs = call.services.runs(job.site)
             asked_by = f"stop by {call.identity.name}"
@@ -100,17 +163,7 @@ def stop(call: Call) -> Answer:
                 job = runs.stop(job, sequencer=job.sequencer, asked_by=asked_by)
             except Conflict:
                 continue
-        return Answer(
-            body={
-                "EvalID": job.current or "",
-                "EvalCreateIndex": 1,
-                "JobModifyIndex": job.rev,
-                "Index": job.rev,
-                "ID": job.id,
-                "Status": job.status.value,
-                "Note": job.note,
-            }
-        )
+        return job
     raise Conflict(f"job {call.job_id!r} kept changing")
 
 
@@ -125,7 +178,12 @@ def start(call: Call) -> Answer:
     if task_token is not None and not (isinstance(task_token, str) and task_token):
         raise Refused(400, "TaskToken must be a text", "state it as Step Functions gave it")
     site = call.services.one_site(call.query, call.identity).name
-    job = call.services.submitting(site).start(
+    submitting = call.services.submitting(site)
+    kept = submitting.files.announced(upload)
+    if kept is not None and kept["job"] == call.job_id and kept["dispatch"] is not None:
+        children = call.services.children(site)
+        return Answer(body=submitted(children.start(kept, submitter=call.identity.name)))
+    job = submitting.start(
         call.job_id,
         upload,
         submitter=Submitter(name=call.identity.name, key=call.key),
@@ -218,10 +276,17 @@ ROUTES = (
         method="DELETE",
         path="/v1/job/{job_id}",
         name="stopJob",
-        summary="Stop the job's current run.",
+        summary="Stop the job's current run, or a template, whose children go on; purge it.",
         access=Access.SUBMIT,
         run=stop,
-        parameters=SITE,
+        parameters=(
+            *SITE,
+            Parameter(
+                name="purge",
+                description="Whether everything of it is removed as soon as it has ended.",
+                kind="boolean",
+            ),
+        ),
         answers={200: "Stopped"},
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from job_protocol.job import Job
@@ -14,6 +16,7 @@ from lambdas.rules.identity import Access
 from lambdas.rules.site_health import first_with_room
 from lambdas.submitting import Announced, Submitter
 
+_AT_ONCE = 16
 NEXT_PAGE = "X-Nomad-NextToken"
 PAGE = (
     Parameter(name="per_page", description="Most rows.", kind="integer", least=1, most=MAX_PAGE),
@@ -59,13 +62,27 @@ def list_jobs(call: Call) -> Answer:
         limit=query.get("per_page", MAX_PAGE),
         after=(after[0], after[1]) if after else None,
     )
+    children = _children(call, jobs)
     rows = [
-        nomad_views.job_stub(job) | ({"Meta": None} if query.get("meta") else {})
+        nomad_views.job_stub(job, children.get(job.id, ()))
+        | ({"Meta": None} if query.get("meta") else {})
         for job in jobs
         if job.role is not Role.FOLDER
     ]
     headers = {NEXT_PAGE: pagination.encode(*position)} if position else {}
     return Answer(body=rows, headers=headers)
+
+
+def _children(call: Call, jobs: Iterable[Job]) -> dict[str, list[Job]]:
+    """The children of those jobs that are templates, as far as one page of each goes."""
+    templates = [job for job in jobs if job.role is Role.TEMPLATE]
+    if not templates:
+        return {}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(
+            lambda job: call.services.templates.children(job.site, job.id, pages=1), templates
+        )
+        return {job.id: rows for job, rows in zip(templates, found, strict=True)}
 
 
 def submit_script(call: Call) -> Answer:

@@ -90,6 +90,7 @@ class Call:
         body: the JSON value of the body; None if there was none.
         identity: who calls.
         key: what tells this request from others: its `Idempotency-Key`, or the request's own id.
+        repeatable: whether it has an `Idempotency-Key`.
         services: what the routes work with.
     """
 
@@ -98,6 +99,7 @@ class Call:
     body: Any
     identity: Identity
     key: str
+    repeatable: bool
     services: Services
 
     @property

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from lambdas.errors import Refused
-from lambdas.routes import allocations, files, job, jobs, sites, tokens
+from lambdas.routes import (
+    allocations,
+    files,
+    job,
+    jobs,
+    registration,
+    sites,
+    templates,
+    tokens,
+)
 from lambdas.routes.route import JOB_ID, Route
 
 ROUTES: tuple[Route, ...] = (
     *jobs.ROUTES,
+    *registration.ROUTES,
+    *templates.ROUTES,
     *job.ROUTES,
     *allocations.ROUTES,
     *files.ROUTES,
@@ -26,6 +37,8 @@ def route_of(method: str, path: str) -> tuple[Route, dict[str, str]]:
     Raises:
         Refused: there is none; the message says whether another method would do.
     """
+    # Nomad takes PUT wherever it takes POST, and its clients send either.
+    method = "POST" if method == "PUT" else method
     others: list[str] = []
     for route in _IN_ORDER:
         values = route.match(path)

@@ -6,7 +6,8 @@ from typing import Any
 
 from job_protocol.job_settings import DEFAULT_PRIORITY
 from lambdas.rules.identity import Access
-from lambdas.rules.schema_notation import given, taken, typed
+from lambdas.rules.registration_answers import REGISTRATION_ANSWERS
+from lambdas.rules.schema_notation import given, opened, taken, typed
 
 _TIME = "UTC, ISO 8601."
 _ID = ("string", "The job id: the prefix in the site's bucket.")
@@ -20,9 +21,8 @@ _JOB: dict[str, tuple[str, str]] = {
     "Namespace": _NAMESPACE,
     "Datacenters": ("[string]", "The job's site."),
     "Type": ("string", "Always `batch`."),
-    "Periodic": ("boolean", "Whether it is a template that is launched by time."),
-    "ParameterizedJob": ("boolean", "Whether it is a template that is dispatched."),
     "Status": ("string", "`pending`, `running` or `dead`."),
+    "Stop": ("boolean", "Whether it was stopped, or has been told to stop."),
     "StatusDescription": ("string", "The same as Message, or empty."),
     "SubmitTime": ("integer", "Nanoseconds since the epoch."),
     "CreateIndex": _INDEX,
@@ -40,6 +40,7 @@ _JOB: dict[str, tuple[str, str]] = {
 }
 
 ANSWERS: dict[str, dict[str, Any]] = {
+    **REGISTRATION_ANSWERS,
     "Error": given(
         "Why a request is not granted.",
         Error=("string", "What is wrong, a sentence."),
@@ -52,17 +53,19 @@ ANSWERS: dict[str, dict[str, Any]] = {
         Problem=("string", "What is wrong."),
         Remedy=("string", "What to do."),
     ),
-    "Job": given(
-        "A job.",
+    "Job": opened(
+        "A job. One that was registered has the rest of Nomad's `Job` object beside this.",
         **_JOB,
+        Periodic=("{}?", "When it is launched, of a template."),
+        ParameterizedJob=("{}?", "How it is dispatched, of a template."),
+        Dispatched=("boolean", "Whether it is the child of a dispatch."),
         Priority=("integer", f"1 to 100, a higher one first; {DEFAULT_PRIORITY} if not stated."),
         Region=("string", "Always `global`."),
         Meta=("{}?", "Nomad's meta; a script has none."),
         AllAtOnce=("boolean", "As in Nomad."),
         Constraints=("[{}]?", "As in Nomad; a script has none."),
-        Version=("integer", "The run, from 0."),
-        JobModifyIndex=("integer", "The same as ModifyIndex."),
-        Stop=("boolean", "Whether it has been told to stop."),
+        Version=("integer", "The registered version, from 0; of a script, the run."),
+        JobModifyIndex=("integer", "Rises when it is registered or stopped."),
         Stable=("boolean", "As in Nomad."),
         TaskGroups=("[TaskGroup]", "A script is one group with one task, both named `script`."),
         AllocID=("string?", "The current allocation."),
@@ -74,8 +77,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
         ExitCode=("integer?", "The exit code of the current allocation."),
         SchedulerID=("string?", "The scheduler's id of the current allocation."),
     ),
-    "TaskGroup": given(
-        "A task group.",
+    "TaskGroup": opened(
+        "A task group; of a registered job with all that Nomad has of it.",
         Name=("string", "Its name."),
         Count=("integer", "How many allocations it has."),
         ReschedulePolicy=("{}", "Attempts: how many further allocations after a failure."),
@@ -84,6 +87,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "JobRow": given(
         "A row of a list of jobs.",
         **_JOB,
+        Periodic=("boolean", "Whether it is a template that is launched by time."),
+        ParameterizedJob=("boolean", "Whether it is a template that is dispatched."),
         JobSummary=("Summary", "How many allocations are in which state."),
     ),
     "Summary": given(
@@ -155,7 +160,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         ID=("string", "The id of the allocation."),
         Namespace=_NAMESPACE,
         Type=("string", "Always `batch`."),
-        TriggeredBy=("string", "`job-register`, or `alloc-failure` for a retry."),
+        TriggeredBy=("string", "`job-register`, `periodic-job`, or `alloc-failure` for a retry."),
         JobID=_ID,
         NodeID=("string", "Always empty."),
         Priority=("integer", "The job's priority."),

@@ -6,6 +6,12 @@ from typing import Any
 
 from lambdas.rules.schema_notation import taken
 
+
+def _nomads(about: str, required: tuple[str, ...], **fields: tuple[str, str]) -> dict[str, Any]:
+    """The schema of what Nomad's clients send: they say more than is read here."""
+    return {**taken(about, required, **fields), "additionalProperties": True}
+
+
 REQUESTS: dict[str, dict[str, Any]] = {
     "ScriptJob": taken(
         "A script to run, with its files.",
@@ -42,6 +48,36 @@ REQUESTS: dict[str, dict[str, Any]] = {
         ("Upload",),
         Upload=("string", "The id of the submission."),
         TaskToken=("string", "A task token of Step Functions, answered at the job's end."),
+    ),
+    "NomadJob": _nomads(
+        "A Nomad job to register, validate or plan.",
+        ("Job",),
+        Job=("{}", "The `Job` object of Nomad's API."),
+        EnforceIndex=("boolean", "Whether JobModifyIndex must be the job's."),
+        JobModifyIndex=("integer", "That of the plan; 0 for a job that must not exist yet."),
+        Diff=("boolean", "Of a plan: whether to show the difference."),
+    ),
+    "JobFile": _nomads(
+        "A job file to read.",
+        ("JobHCL",),
+        JobHCL=("string", "Its text: HCL, or Nomad's JSON."),
+        Canonicalize=("boolean", "Whether to fill in Nomad's defaults."),
+        Variables=("string", "The text of a variable file."),
+    ),
+    "Dispatch": _nomads(
+        "A dispatch of a parameterized job.",
+        (),
+        Payload=("string?", "The payload in base64, at most 16 KiB before that."),
+        PayloadUpload=("PayloadUpload", "A larger payload, which the client puts."),
+        Meta=("{}?", "Metadata by key."),
+        IdPrefixTemplate=("string?", "Words for the child's id."),
+        IdempotencyToken=("string?", "Two dispatches of one job with the same token are one."),
+    ),
+    "PayloadUpload": taken(
+        "A payload that the client puts into the bucket itself.",
+        ("Size",),
+        Size=("integer", "Bytes, at most 5 GiB."),
+        SHA256=("string", "Of the payload, in hexadecimal or base64."),
     ),
     "NewToken": taken(
         "An API token to make.",

@@ -9,7 +9,7 @@ from typing import Any
 
 from job_protocol import object_keys
 from lambdas.errors import Refused
-from lambdas.rules.nomad_views import SCRIPT_TASK
+from lambdas.rules.task_groups import SCRIPT_TASK
 
 MAX_CHUNK = 3 * 1024 * 1024
 """Bytes of a file in one answer: Lambda answers with 6 MB at most, as base64 if need be."""
@@ -35,7 +35,7 @@ def clean_path(path: str) -> str:
     return "/".join(segments)
 
 
-def candidates(path: str) -> tuple[str, ...]:
+def candidates(path: str, element: int | None = None) -> tuple[str, ...]:
     """The paths under the job's prefix that a Nomad path may mean, the best one first.
 
     A job that was made from a Nomad job file has Nomad's layout in its directory. A script has
@@ -43,9 +43,12 @@ def candidates(path: str) -> tuple[str, ...]:
 
     Args:
         path: the cleaned path.
+        element: which element of a script's array it is, if it is one.
     """
     as_script = _SCRIPT_LOGS.get(path)
-    return (path,) if as_script is None else (path, as_script)
+    if as_script is None:
+        return (path,)
+    return (path, as_script if element is None else object_keys.element_log(as_script, element))
 
 
 def log_path(task: str, kind: str) -> str:

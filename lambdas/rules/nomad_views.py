@@ -6,23 +6,24 @@ not have stands beside them under names of its own: `Outcome`, `Word`, `Message`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from job_protocol import identifiers
 from job_protocol.allocation import Allocation
+from job_protocol.elements import Element
 from job_protocol.items import to_attributes
 from job_protocol.job import Job
 from job_protocol.job_settings import DEFAULT_PRIORITY, JobSettings
-from job_protocol.states import ClientStatus, Desired, JobKind
+from job_protocol.states import ClientStatus, Desired, JobKind, Outcome, Role
 from lambdas.rules.derivation import message_of
 from lambdas.rules.site_health import SiteHealth
 from lambdas.rules.status_document import iso
-
-SCRIPT_TASK = "script"
-"""Task group and task of a job that is a script, so that Nomad's clients have names to show."""
+from lambdas.rules.task_groups import SCRIPT_TASK, Place, element_of, place_of, status_of
 
 _NAMESPACE = "default"
+_LAUNCHED = re.compile(r"/periodic-[0-9]+$")
 _NANOSECONDS = 1_000_000_000
 _CLIENT_STATUS = {
     ClientStatus.PENDING: "pending",
@@ -72,7 +73,11 @@ def job_view(job: Job, allocation: Allocation | None, waiting: Iterable[str]) ->
         "Constraints": None,
         "Version": max(job.run - 1, 0),
         "JobModifyIndex": job.rev,
-        "Stop": allocation is not None and allocation.desired is Desired.STOP,
+        "Stop": job.outcome is Outcome.STOPPED
+        or (allocation is not None and allocation.desired is Desired.STOP),
+        "Dispatched": False,
+        "Periodic": None,
+        "ParameterizedJob": None,
         "Stable": False,
         "TaskGroups": [_script_group(settings)],
         "AllocID": job.current,
@@ -103,7 +108,7 @@ def _script_group(settings: JobSettings | None) -> dict[str, Any]:
 def _common(job: Job) -> dict[str, Any]:
     return {
         "ID": job.id,
-        "ParentID": "",
+        "ParentID": job.parent or "",
         "Name": job.id,
         "Namespace": _NAMESPACE,
         "Datacenters": [job.site],
@@ -111,6 +116,7 @@ def _common(job: Job) -> dict[str, Any]:
         "Periodic": job.kind is JobKind.PERIODIC,
         "ParameterizedJob": job.kind is JobKind.PARAMETERIZED,
         "Status": job.status.value,
+        "Stop": job.outcome is Outcome.STOPPED,
         "StatusDescription": job.message or "",
         "SubmitTime": _nanoseconds(job.submitted),
         "CreateIndex": 1,
@@ -125,77 +131,108 @@ def _common(job: Job) -> dict[str, Any]:
     }
 
 
-def job_stub(job: Job) -> dict[str, Any]:
-    """A row of `GET /v1/jobs`, from what the list index carries."""
-    return {**_common(job), "JobSummary": summary_view(job, [job.client_status])}
+def job_stub(job: Job, children: Iterable[Job] = ()) -> dict[str, Any]:
+    """A row of `GET /v1/jobs`, from what the list index carries.
+
+    Args:
+        job: the job.
+        children: its children, if it is a template.
+    """
+    counted = [] if job.client_status is None else [(SCRIPT_TASK, job.client_status)]
+    return {**_common(job), "JobSummary": summary_view(job, counted, children)}
 
 
-def summary_view(job: Job, statuses: Iterable[ClientStatus | None]) -> dict[str, Any]:
+def summary_view(
+    job: Job, statuses: Iterable[tuple[str, ClientStatus]], children: Iterable[Job] = ()
+) -> dict[str, Any]:
     """How many allocations of a job are in which state.
 
     Args:
         job: the job.
-        statuses: the client status of each allocation; None counts nowhere.
+        statuses: task group and client status of each allocation.
+        children: the job's children, if it is a template.
     """
-    counts = dict.fromkeys(_COLUMNS, 0)
-    for status in statuses:
-        if status is not None:
-            counts[_SUMMARY_COLUMN[status]] += 1
+    groups: dict[str, dict[str, int]] = {}
+    for group, status in statuses:
+        counts = groups.setdefault(group, dict.fromkeys(_COLUMNS, 0))
+        counts[_SUMMARY_COLUMN[status]] += 1
+    if not groups and job.role is not Role.TEMPLATE:
+        groups[SCRIPT_TASK] = dict.fromkeys(_COLUMNS, 0)
+    born = dict.fromkeys(("Pending", "Running", "Dead"), 0)
+    for child in children:
+        born[child.status.value.capitalize()] += 1
     return {
         "JobID": job.id,
         "Namespace": _NAMESPACE,
-        "Summary": {SCRIPT_TASK: counts},
-        "Children": {"Pending": 0, "Running": 0, "Dead": 0},
+        "Summary": groups,
+        "Children": born,
         "CreateIndex": 1,
         "ModifyIndex": job.rev,
     }
 
 
-def client_status(allocation: Allocation, health: SiteHealth | None) -> str:
+def client_status(allocation: Allocation, status: ClientStatus, health: SiteHealth | None) -> str:
     """Nomad's client status; `unknown` for what a silent site was running.
 
     Args:
         allocation: the allocation.
+        status: its status, or that of one of its elements.
         health: the state of its site, where that is known.
     """
-    claimed = allocation.token is not None and not allocation.client_status.terminal
+    claimed = allocation.token is not None and not status.terminal
     if health is not None and health.silent and claimed:
         return "unknown"
-    return _CLIENT_STATUS[allocation.client_status]
+    return _CLIENT_STATUS[status]
 
 
-def allocation_view(allocation: Allocation, health: SiteHealth | None = None) -> dict[str, Any]:
-    """An allocation, as Nomad's API shows it.
+def allocation_view(
+    allocation: Allocation,
+    health: SiteHealth | None = None,
+    *,
+    place: Place | None = None,
+    version: int | None = None,
+    task_states: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """An allocation, or one element of it, as Nomad's API shows it.
 
     Args:
         allocation: the allocation.
         health: the state of its site, where that is known.
+        place: which element; by default the first one of a script.
+        version: the version of the job, if that is a Nomad job.
+        task_states: what the run script told of its tasks, if it has.
     """
+    place = place or place_of(None, 0)
+    element = element_of(allocation, place.element)
+    status = status_of(allocation, element)
     return {
-        "ID": allocation.id,
+        "ID": identifiers.element_allocation(allocation.id, place.element),
         "EvalID": evaluation_id(allocation),
-        "Name": f"{allocation.job}.{SCRIPT_TASK}[0]",
+        "Name": f"{allocation.job}.{place.group}[{place.index}]",
         "Namespace": _NAMESPACE,
         "NodeID": identifiers.node(allocation.site),
         "NodeName": allocation.site,
         "JobID": allocation.job,
-        "JobVersion": allocation.run - 1,
-        "TaskGroup": SCRIPT_TASK,
+        "JobVersion": allocation.run - 1 if version is None else version,
+        "TaskGroup": place.group,
         "DesiredStatus": allocation.desired.value,
         "DesiredDescription": "",
-        "ClientStatus": client_status(allocation, health),
+        "ClientStatus": client_status(allocation, status, health),
         "ClientDescription": message_of(allocation) or "",
-        "TaskStates": {SCRIPT_TASK: _task_state(allocation)},
+        "TaskStates": {
+            task: (task_states or {}).get(task) or _task_state(allocation, element)
+            for task in place.tasks
+        },
         "CreateIndex": 1,
         "ModifyIndex": allocation.obs + 1,
         "CreateTime": _nanoseconds(allocation.created),
         "ModifyTime": _nanoseconds(_newest_time(allocation)),
         "Site": allocation.site,
-        "SiteStatus": allocation.client_status.value,
+        "SiteStatus": status.value,
         "Attempt": allocation.attempt + 1,
         "Scheduler": allocation.scheduler,
         "SchedulerID": allocation.scheduler_id,
-        "ExitCode": allocation.exit_code,
+        "ExitCode": allocation.exit_code if element is None else element.exit_code,
         "Reason": allocation.reason,
         "Results": _results(allocation),
     }
@@ -224,8 +261,9 @@ def _results(allocation: Allocation) -> dict[str, Any] | None:
     }
 
 
-def _task_state(allocation: Allocation) -> dict[str, Any]:
-    status = allocation.client_status
+def _task_state(allocation: Allocation, element: Element | None) -> dict[str, Any]:
+    status = status_of(allocation, element)
+    code = allocation.exit_code if element is None else element.exit_code
     if status.terminal:
         state = "dead"
     else:
@@ -247,7 +285,7 @@ def _task_state(allocation: Allocation) -> dict[str, Any]:
             {
                 "Type": kind,
                 "Time": _nanoseconds(time),
-                "ExitCode": (allocation.exit_code or 0) if kind == "Terminated" else 0,
+                "ExitCode": (code or 0) if kind == "Terminated" else 0,
                 "DisplayMessage": (message_of(allocation) or "") if kind == "Terminated" else "",
             }
             for kind, time in steps.items()
@@ -264,20 +302,33 @@ def evaluation_id(allocation: Allocation) -> str:
     return allocation.id
 
 
-def evaluation_view(allocation: Allocation) -> dict[str, Any]:
-    """The evaluation that led to an allocation, as Nomad's API shows it."""
+def _trigger(allocation: Allocation) -> str:
+    if allocation.attempt:
+        return "alloc-failure"
+    return "periodic-job" if _LAUNCHED.search(allocation.job) else "job-register"
+
+
+def evaluation_view(
+    allocation: Allocation, groups: Iterable[str] = (SCRIPT_TASK,)
+) -> dict[str, Any]:
+    """The evaluation that led to an allocation, as Nomad's API shows it.
+
+    Args:
+        allocation: the allocation.
+        groups: the names of the job's task groups.
+    """
     return {
         "ID": evaluation_id(allocation),
         "Namespace": _NAMESPACE,
         "Type": "batch",
-        "TriggeredBy": "alloc-failure" if allocation.attempt else "job-register",
+        "TriggeredBy": _trigger(allocation),
         "JobID": allocation.job,
         "NodeID": "",
         "Priority": allocation.priority,
         "Status": "complete",
         "StatusDescription": "",
         "DeploymentID": "",
-        "QueuedAllocations": {SCRIPT_TASK: 0},
+        "QueuedAllocations": dict.fromkeys(groups, 0),
         "CreateIndex": 1,
         "ModifyIndex": 1,
         "CreateTime": _nanoseconds(allocation.created),

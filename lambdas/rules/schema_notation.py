@@ -40,6 +40,11 @@ def given(about: str, **fields: tuple[str, str]) -> dict[str, Any]:
     }
 
 
+def opened(about: str, **fields: tuple[str, str]) -> dict[str, Any]:
+    """The schema of what is answered with more than is named: what a job file may say."""
+    return {**given(about, **fields), "additionalProperties": True}
+
+
 def taken(about: str, required: tuple[str, ...], **fields: tuple[str, str]) -> dict[str, Any]:
     """The schema of what is sent: some fields are needed, unknown ones are refused."""
     return {**given(about, **fields), "required": list(required)}

@@ -131,6 +131,17 @@ def read_submission(document: object) -> tuple[Submission | None, list[Problem]]
     return (None if reader.problems else submission), reader.problems
 
 
+def read_announced(document: Mapping[str, Any]) -> tuple[AnnouncedFile | None, list[Problem]]:
+    """One announced file, as `Uploads` has several; None if there are problems.
+
+    Args:
+        document: the file.
+    """
+    reader = _Reader()
+    found = _uploads(reader, [document])
+    return (found[0] if found and not reader.problems else None), reader.problems
+
+
 def _sites(reader: _Reader, document: Mapping[str, Any]) -> tuple[str, ...]:
     site = reader.text("Site", document.get("Site"))
     several = document.get("Datacenters")

@@ -8,10 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from job_protocol import table_keys
-from lambdas.ports.bucket_remover import BucketRemover
 from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_table import JobTable
-from lambdas.purging import NoSuchJob, Purging
+from lambdas.purge_requests import NoSuchJob, PurgeRequests
 from tests.conftest import DeployedStack
 from tests.e2e.site import Site
 
@@ -21,16 +20,15 @@ SCRIPT = "#!/bin/bash\nmkdir -p out && echo done > out/result.txt\n"
 
 
 @pytest.fixture
-def purging(deployed: DeployedStack) -> Purging:
+def purging(deployed: DeployedStack) -> PurgeRequests:
     functions = deployed.client("lambda")
     (purger,) = [
         function
         for function in functions.list_functions(MaxItems=50)["Functions"]
         if function["Handler"] == "lambdas.purger.handler"
     ]
-    return Purging(
+    return PurgeRequests(
         table=JobTable(deployed.client("dynamodb"), deployed.table),
-        remover_of=lambda bucket: BucketRemover(deployed.client("s3"), bucket),
         queue=JobQueue(
             deployed.client("sqs"), purger["Environment"]["Variables"]["PURGE_QUEUE_URL"]
         ),
@@ -51,7 +49,7 @@ def versions(site: Site, prefix: str) -> list[str]:
     return sorted(row["Key"] for row in rows)
 
 
-def test_a_purged_job_leaves_nothing_anywhere(site: Site, purging: Purging) -> None:
+def test_a_purged_job_leaves_nothing_anywhere(site: Site, purging: PurgeRequests) -> None:
     job = "purged/once more"
     for _ in range(2):  # the second run puts the directory of the first aside
         site.upload(job, SCRIPT)
@@ -83,7 +81,7 @@ def test_a_purged_job_leaves_nothing_anywhere(site: Site, purging: Purging) -> N
     assert site.details(job)["run"] == 1
 
 
-def allocation_is_asked_for(purging: Purging, allocation_id: str) -> None:
+def allocation_is_asked_for(purging: PurgeRequests, allocation_id: str) -> None:
     def asked() -> bool:
         allocation = purging.table.allocation("dc1", allocation_id)
         return allocation is not None and allocation.purge_wanted
@@ -91,7 +89,7 @@ def allocation_is_asked_for(purging: Purging, allocation_id: str) -> None:
     eventually(asked)
 
 
-def test_a_job_that_runs_is_purged_when_it_has_ended(site: Site, purging: Purging) -> None:
+def test_a_job_that_runs_is_purged_when_it_has_ended(site: Site, purging: PurgeRequests) -> None:
     job = "purge-while-running"
     site.upload(job, "#!/bin/bash\ntouch up; while [ ! -e go ]; do sleep 0.1; done\n")
     site.wait_for(job, "JOB_RUNNING", between=site.pull)
@@ -105,7 +103,7 @@ def test_a_job_that_runs_is_purged_when_it_has_ended(site: Site, purging: Purgin
 
 
 def test_what_is_uploaded_during_a_purge_stays_and_is_told_why(
-    site: Site, purging: Purging
+    site: Site, purging: PurgeRequests
 ) -> None:
     job = "purge-and-upload"
     site.upload(job, SCRIPT)
@@ -122,7 +120,7 @@ def test_what_is_uploaded_during_a_purge_stays_and_is_told_why(
     assert site.run_to_end(job) == "JOB_COMPLETE"
 
 
-def test_only_jobs_are_purged(site: Site, purging: Purging) -> None:
+def test_only_jobs_are_purged(site: Site, purging: PurgeRequests) -> None:
     site.upload("purge-folder/job", SCRIPT)
     site.wait_for("purge-folder/job", "JOB_QUEUED")
     for nothing in ("purge-folder", "purge-nothing"):

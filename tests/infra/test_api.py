@@ -35,6 +35,7 @@ def test_without_settings_only_iam_lets_anybody_in(production: Synthesized) -> N
     assert {row["RouteKey"] for row in routes(production)} == {
         "GET /v1/{path+}",
         "POST /v1/{path+}",
+        "PUT /v1/{path+}",
         "DELETE /v1/{path+}",
     }
 
@@ -86,6 +87,7 @@ def test_the_function_answers_before_the_gateway_gives_up(production: Synthesize
         "TABLE_NAME": "<JobTable>",
         "SITES_PARAMETER": "/jobferry/jobferry/sites",
         "SITES": "dc1",
+        "PURGE_QUEUE_URL": "<PurgerQueueFCCC6619>",
         "LOG_LEVEL": "INFO",
         "POWERTOOLS_METRICS_NAMESPACE": "jobferry",
         "POWERTOOLS_SERVICE_NAME": "api",

@@ -84,6 +84,8 @@ def test_a_puller_reads_the_version_that_was_validated(guarded: Guarded) -> None
         "proj/job7/sub/aws-job-stat.txt",
         "aws-job-stat.txt",
         "_jobferry/manifests/0123.json",
+        "_jobferry/specs/0123/000000-abc.json",
+        "_jobferry/scripts/0123/000000-abc.sh",
     ],
 )
 def test_a_puller_does_not_write_what_the_control_plane_writes(guarded: Guarded, key: str) -> None:

@@ -115,6 +115,32 @@ def test_publisher_may_do_this_and_nothing_else(production: Synthesized) -> None
     }
 
 
+def test_the_launcher_may_do_this_and_nothing_else(production: Synthesized) -> None:
+    sites = f"arn:<AWS::Partition>:ssm:{HERE}:parameter/jobferry/jobferry/sites"
+    assert rights(production, "LauncherRole") == {
+        "logs:CreateLogStream": (
+            "Allow",
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            ["<LauncherLogs.Arn>"],
+        ),
+        "Jobs": (
+            "Allow",
+            ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"],
+            ["<JobTable.Arn>"],
+        ),
+        "WhatIsDue": ("Allow", ["dynamodb:Query"], ["<JobTable.Arn>/index/due"]),
+        "Specifications": ("Allow", ["s3:GetObject"], [f"{OBJECTS}/_jobferry/specs/*"]),
+        "WhatIsThere": ("Allow", ["s3:ListBucket"], [OBJECTS]),
+        "InputsOfChildren": ("Allow", ["s3:PutObject"], [f"{OBJECTS}/*"]),
+        "NotWhatThePublisherWrites": (
+            "Deny",
+            ["s3:PutObject"],
+            [f"{OBJECTS}/*aws-job-stat.json", f"{OBJECTS}/*aws-job-stat.txt"],
+        ),
+        "SiteSettings": ("Allow", ["ssm:GetParameter"], [f"{sites}/*"]),
+    }
+
+
 def test_purger_may_do_this_and_nothing_else(production: Synthesized) -> None:
     assert rights(production, "PurgerRole") == {
         "logs:CreateLogStream": (
@@ -128,6 +154,8 @@ def test_purger_may_do_this_and_nothing_else(production: Synthesized) -> None:
                 "dynamodb:ConditionCheckItem",
                 "dynamodb:DeleteItem",
                 "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
                 "dynamodb:UpdateItem",
             ],
             ["<JobTable.Arn>"],
@@ -213,6 +241,7 @@ def test_the_api_may_do_this_and_nothing_else(production: Synthesized) -> None:
             ["s3:PutObject"],
             [f"{OBJECTS}/*aws-job-stat.json", f"{OBJECTS}/*aws-job-stat.txt"],
         ),
+        "Purges": ("Allow", ["sqs:SendMessage"], ["<PurgerQueue.Arn>"]),
         "SiteSettings": ("Allow", ["ssm:GetParameter"], [f"{sites}/*"]),
     }
 
@@ -263,6 +292,8 @@ def test_the_puller_may_do_this_and_nothing_else(production: Synthesized) -> Non
                 f"{OBJECTS}/*/aws-job-stat.*",
                 f"{OBJECTS}/_jobferry/manifests/*",
                 f"{OBJECTS}/_jobferry/puller/jobferry-puller",
+                f"{OBJECTS}/_jobferry/scripts/*",
+                f"{OBJECTS}/_jobferry/specs/*",
                 f"{OBJECTS}/aws-job-stat.*",
             ],
         ),

@@ -47,6 +47,11 @@ def staged_artifacts(job: JobSpecification, facts: RunFacts) -> tuple[Artifact, 
     return tuple(found.values())
 
 
+def has_artifacts(job: JobSpecification) -> bool:
+    """Whether any task has an artifact."""
+    return any(True for _ in _all(job))
+
+
 def note_artifact_problems(job: JobSpecification) -> None:
     """Note what is wrong with artifacts, whatever the run."""
     facts = RunFacts(site="", job_id=job.id, allocation_id="")

@@ -74,6 +74,22 @@ def render_run(job: Mapping[str, Any], facts: RunFacts) -> RenderedRun:
         JobRefused: the job cannot run on a site, or a fact cannot travel.
     """
     script = render_script(job)
+    settings, files = render_facts(job, facts)
+    return RenderedRun(script, settings, files)
+
+
+def render_facts(
+    job: Mapping[str, Any], facts: RunFacts
+) -> tuple[JobSettings, Mapping[str, bytes]]:
+    """What one run needs beside the script of its job version: settings, and files by path.
+
+    Args:
+        job: the `Job` object, which was rendered when it was registered.
+        facts: what is special about this run.
+
+    Raises:
+        JobRefused: a fact cannot travel.
+    """
     try:
         settings = run_settings(read_job(job)[0], facts)
         files = {DISPATCH_PATH: dispatch_file(facts)}
@@ -82,4 +98,4 @@ def render_run(job: Mapping[str, Any], facts: RunFacts) -> RenderedRun:
         raise JobRefused([Problem(facts.job_id, str(refused), remedy)]) from refused
     if facts.payload:
         files[PAYLOAD_PATH] = facts.payload
-    return RenderedRun(script, settings, files)
+    return settings, files

@@ -61,6 +61,12 @@ def dispatch_file(facts: RunFacts) -> bytes:
     return b"".join(_record(facts.job_id, name, value) for name, value in records.items())
 
 
+def read_meta(content: bytes) -> dict[str, str]:
+    """What a dispatch gave, of the content of `.nomad/dispatch`."""
+    pairs = (record.decode(errors="replace").partition("=") for record in content.split(b"\0"))
+    return {name.removeprefix("meta."): value for name, _, value in pairs if name[:5] == "meta."}
+
+
 def _record(job_id: str, name: str, value: str) -> bytes:
     if "=" in name or "\0" in name:
         raise FactsRefused(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from job_protocol.job_settings import DEFAULT_RETRY_DELAY, JobSettings, Resources, Retries
-from lambdas.rules.run_script.artifacts import staged_artifacts
+from lambdas.rules.run_script.artifacts import has_artifacts, staged_artifacts
 from lambdas.rules.run_script.element_folders import element_folder
 from lambdas.rules.run_script.run_facts import RunFacts
 from lambdas.rules.run_script.specification import (
@@ -18,6 +18,10 @@ from lambdas.rules.run_script.specification import (
     StatedResources,
     Task,
 )
+from lambdas.rules.run_script.task_states import TASK_STATES_PATH
+
+SMALL_ARTIFACT = 64 * 1024
+"""Bytes up to which a file of an artifact is pushed, so that it is seen where Nomad shows it."""
 
 _MAX_RETRIES = 100
 _NO_RESULTS = ("secrets", "tmp")
@@ -45,7 +49,15 @@ def run_settings(job: JobSpecification, facts: RunFacts) -> JobSettings:
         retries=_retries(job.groups),
         exclude=_excluded(job),
         artifacts=staged_artifacts(job, facts),
+        logs=_logs(job),
+        small_artifacts=SMALL_ARTIFACT if has_artifacts(job) else None,
     )
+
+
+def _logs(job: JobSpecification) -> tuple[str, ...]:
+    """What is pushed while the job runs: the tasks' logs, and what the script tells of them."""
+    folder = "*/" if job.elements > 1 else ""
+    return (f"{folder}alloc/logs/*.std*", f"{folder}{TASK_STATES_PATH}")
 
 
 def _most(groups: Iterable[Group], stated: Callable[[StatedResources], int | None]) -> int | None:

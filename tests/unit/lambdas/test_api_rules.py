@@ -162,16 +162,18 @@ def test_frames_are_nomads_and_hold_every_byte() -> None:
 def test_what_a_silent_site_was_running_is_unknown() -> None:
     silent = health_of("dc1", [], None, now=NOW, silent_after=60)
     running = an_allocation(client_status=ClientStatus.RUNNING, token="t")
-    assert nomad_views.client_status(running, silent) == "unknown"
-    assert nomad_views.client_status(running, None) == "running"
-    assert nomad_views.client_status(an_allocation(), silent) == "pending"
+    waiting = an_allocation()
+    told = nomad_views.client_status
+    assert told(running, running.client_status, silent) == "unknown"
+    assert told(running, running.client_status, None) == "running"
+    assert told(waiting, waiting.client_status, silent) == "pending"
 
 
 @pytest.mark.parametrize("status", list(ClientStatus))
 def test_every_state_has_a_word_of_nomads_and_a_column(status: ClientStatus) -> None:
     view: dict[str, Any] = nomad_views.allocation_view(an_allocation(client_status=status))
     assert view["SiteStatus"] == status.value
-    counts = nomad_views.summary_view(a_job(), [status, None])["Summary"]["script"]
+    counts = nomad_views.summary_view(a_job(), [("script", status)])["Summary"]["script"]
     assert sum(counts.values()) == 1
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from job_protocol.allocation import Allocation
-from job_protocol.job import Job
+from job_protocol.job import Job, Registration
 from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role
-from lambdas.purging import NoSuchJob, Purging
+from lambdas.purge_requests import NoSuchJob, PurgeRequests
+from lambdas.purging import Purging
 from tests.unit.lambdas.examples import NOW, a_job, an_allocation
 from tests.unit.lambdas.memory_cloud import MemoryTable
 
@@ -22,6 +23,7 @@ class Recorder:
     table: MemoryTable
     done: list[str] = field(default_factory=list)
     all_deleted: bool = True
+    children: list[Job] = field(default_factory=list)
 
     def job(self, site: str, job_id: str) -> Job | None:
         return self.table.job(site, job_id)
@@ -52,7 +54,11 @@ class Recorder:
 def world(job: Job, *allocations: Allocation) -> tuple[Purging, Recorder]:
     recorder: Any = Recorder(MemoryTable({job.id: job}, {a.id: a for a in allocations}))
     purging = Purging(
-        table=recorder, remover_of=lambda _bucket: recorder, queue=recorder, clock=lambda: NOW
+        table=recorder,
+        remover_of=lambda _bucket: recorder,
+        queue=recorder,
+        clock=lambda: NOW,
+        children_of=lambda _site, _job_id: recorder.children,
     )
     return purging, recorder
 
@@ -112,14 +118,55 @@ def test_a_job_that_runs_or_was_never_to_be_purged_is_left_alone() -> None:
 def test_asking_twice_is_asking_once() -> None:
     job = replace(dead(), purge=None, ttl=NOW)
     purging, recorder = world(job, ended())
-    first = purging.ask("dc1", job.id)
+    requests = PurgeRequests(purging.table, purging.queue, purging.clock)
+    first = requests.ask("dc1", job.id)
     assert (first.purge, first.ttl, first.unpublished, first.rev) == (NOW, None, True, job.rev + 1)
-    assert purging.ask("dc1", job.id) == first
+    assert requests.ask("dc1", job.id) == first
     assert recorder.table.writes == 1
 
 
-@pytest.mark.parametrize("role", [Role.FOLDER, Role.TEMPLATE, Role.REJECTED])
+@pytest.mark.parametrize("role", [Role.FOLDER, Role.REJECTED])
 def test_only_a_job_of_its_own_prefix_can_be_purged(role: Role) -> None:
     purging, _ = world(replace(dead(), role=role))
     with pytest.raises(NoSuchJob, match="has no job 'job0001'"):
-        purging.ask("dc1", "job0001")
+        PurgeRequests(purging.table, purging.queue, purging.clock).ask("dc1", "job0001")
+
+
+# ---- templates ----
+
+
+def a_template(**more: Any) -> Job:
+    return a_job(
+        role=Role.TEMPLATE,
+        status=JobStatus.DEAD,
+        outcome=Outcome.STOPPED,
+        unpublished=False,
+        current=None,
+        purge=NOW,
+        registration=Registration(version=1, name="000001-b", script="v", script_size=9),
+        earlier=("000000-a",),
+        **more,
+    )
+
+
+def test_a_template_goes_with_its_versions_and_scripts() -> None:
+    purging, recorder = world(a_template())
+    purging.advance("dc1", "job0001", until=NOW + 60)
+    assert recorder.done == ["delete 4 of jobferry's own", "forget"]
+
+
+def test_a_templates_place_stays_for_its_children_and_the_script_for_those_that_run() -> None:
+    purging, recorder = world(a_template())
+    child = a_job(id="job0001/dispatch-1-0", parent="job0001")
+    recorder.children = [child]
+    purging.advance("dc1", "job0001", until=NOW + 60)
+    assert recorder.done == ["delete 2 of jobferry's own"]
+    left = recorder.job("dc1", "job0001")
+    assert left is not None
+    assert (left.role, left.purge) == (Role.FOLDER, None)
+
+
+def test_a_template_that_was_revived_is_not_purged() -> None:
+    purging, recorder = world(replace(a_template(), status=JobStatus.RUNNING, outcome=None))
+    purging.advance("dc1", "job0001", until=NOW + 60)
+    assert recorder.done == []

@@ -374,3 +374,15 @@ def test_every_source_is_a_plain_file_inside_and_every_file_is_accounted_for(
             for name in names:
                 assert (inside / name).as_posix() in seen | {"aws-job-allocation.json"}
     assert len(pushed(result)) == len(set(pushed(result)))
+
+
+def test_small_artifacts_are_pushed_where_the_settings_say_so(directory: JobDirectory) -> None:
+    put(directory, "in.txt", "12")
+    put(directory, "local/small.txt", "12")
+    put(directory, "local/large.txt", "123")
+    known = staged(directory, "in.txt", "local/small.txt", "local/large.txt")
+    artifacts = frozenset({"local/small.txt", "local/large.txt"})
+    index = StagedIndex(known.files, known.folders, artifacts)
+    assert pushed(plan(directory, index)) == []
+    settings_ = JobSettings(small_artifacts=2)
+    assert pushed(plan(directory, index, settings_)) == ["local/small.txt"]

@@ -1,0 +1,113 @@
+"""The versions of registered jobs in a site's bucket: what was stated, and what templates run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from job_protocol import identifiers, object_keys
+from job_protocol.job import Job, Registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A registered version of a job.
+
+    Attributes:
+        version: its number, from 0.
+        index: Nomad's `JobModifyIndex` when it was registered.
+        time: when it was registered, in seconds since the epoch.
+        submitter: who registered it.
+        job: the `Job` object of Nomad's API, as it was stated.
+    """
+
+    version: int
+    index: int
+    time: int
+    submitter: str | None
+    job: dict[str, Any]
+
+
+class Specifications:
+    """The registered versions of one site's jobs. An object, once written, never changes."""
+
+    def __init__(self, client: Any, site: str, bucket: str) -> None:
+        """Use the bucket.
+
+        Args:
+            client: a boto3 S3 client.
+            site: the site's name.
+            bucket: its bucket.
+        """
+        self._client = client
+        self._site = site
+        self._bucket = bucket
+
+    def put(self, job_id: str, version: Version, script: bytes | None) -> Registration:
+        """Write a version, and the run script of a template's.
+
+        Args:
+            job_id: the job.
+            version: the version.
+            script: what all children of this version run.
+        """
+        text = json.dumps(
+            {
+                "Version": version.version,
+                "JobModifyIndex": version.index,
+                "SubmitTime": version.time,
+                "Submitter": version.submitter,
+                "Job": version.job,
+            },
+            ensure_ascii=False,
+        ).encode()
+        registered = identifiers.registered(self._site, job_id)
+        # Two that register the same number at once write different objects; one of them wins.
+        name = f"{version.version:06d}-{hashlib.sha256(text).hexdigest()[:16]}"
+        key = object_keys.specification_key(registered, name)
+        self._client.put_object(
+            Bucket=self._bucket, Key=key, Body=text, ContentType="application/json"
+        )
+        kept = Registration(
+            version=version.version, name=name, index=version.index, time=version.time
+        )
+        if script is None:
+            return kept
+        answer = self._client.put_object(
+            Bucket=self._bucket,
+            Key=object_keys.rendered_script_key(registered, name),
+            Body=script,
+        )
+        return Registration(
+            version=kept.version,
+            name=kept.name,
+            index=kept.index,
+            time=kept.time,
+            script=answer["VersionId"],
+            script_size=len(script),
+        )
+
+    def of(self, job: Job) -> Version | None:
+        """The version that a job has; of a child, the template's. None if it is gone, or none."""
+        if job.registration is None:
+            return None
+        return self.read(job.parent or job.id, job.registration.name)
+
+    def read(self, job_id: str, name: str) -> Version | None:
+        """A version by the job that registered it and its own name; None if it is gone."""
+        key = object_keys.specification_key(identifiers.registered(self._site, job_id), name)
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+        except self._client.exceptions.NoSuchKey:
+            return None
+        with answer["Body"] as body:
+            document = json.loads(body.read())
+        return Version(
+            version=document["Version"],
+            index=document["JobModifyIndex"],
+            time=document["SubmitTime"],
+            submitter=document["Submitter"],
+            job=document["Job"],
+        )

@@ -1,0 +1,247 @@
+"""Registers Nomad jobs: a batch job runs, a template waits for dispatches or its next launch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from job_protocol import identifiers, object_keys
+from job_protocol.job import Job, Registration
+from job_protocol.manifest import Manifest
+from job_protocol.object_keys import Problem
+from job_protocol.states import JobKind, JobStatus, Outcome, Role
+from lambdas.children import Children
+from lambdas.errors import Conflict, Refused
+from lambdas.ports.specifications import Version
+from lambdas.rules import registration
+from lambdas.rules.periodic import Periodic
+from lambdas.rules.registration import Step
+from lambdas.rules.run_script.render import render_run, render_script
+from lambdas.rules.run_script.run_facts import RunFacts
+from lambdas.rules.submission import InlineFile
+from lambdas.runs import Cause
+from lambdas.submitting import Submitter
+
+_TRIES = 8
+_CHILDREN_PAGES = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """What became of a registration.
+
+    Attributes:
+        job: the job as it now is.
+        ran: whether a run of it was created.
+    """
+
+    job: Job
+    ran: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Registering:
+    """Takes Nomad jobs for one site.
+
+    Attributes:
+        children: the children of the site's templates, with all that they need.
+    """
+
+    children: Children
+
+    def register(
+        self, job: Mapping[str, Any], submitter: Submitter, *, enforced: int | None = None
+    ) -> Registered:
+        """Register a job.
+
+        Args:
+            job: the `Job` object, as `registration.examine` accepted it.
+            submitter: who asks.
+            enforced: the `JobModifyIndex` that it must have; 0 means that it must not exist.
+
+        Raises:
+            Refused: it cannot be registered as things stand.
+            Conflict: the job kept changing.
+        """
+        site, job_id = self.children.runs.site.name, str(job["ID"])
+        for _ in range(_TRIES):
+            item = self.children.runs.table.job(site, job_id)
+            upload = identifiers.request(site, job_id, submitter.key)
+            if item is not None and item.upload == upload and item.registration is not None:
+                return Registered(job=item, ran=True)
+            try:
+                return self._registered(job, item, submitter, upload, enforced)
+            except Conflict:
+                continue
+        raise Conflict(f"job {job_id!r} kept changing")
+
+    def _registered(
+        self,
+        job: Mapping[str, Any],
+        item: Job | None,
+        submitter: Submitter,
+        upload: str,
+        enforced: int | None,
+    ) -> Registered:
+        there = item if item is not None and item.registration is not None else None
+        self._examine(job, item, there, enforced)
+        old = self.children.specifications.of(there) if there is not None else None
+        step = registration.step_of(there, old.job if old else None, job)
+        if there is not None and step is Step.NOTHING:
+            return Registered(job=there, ran=False)
+        if registration.kind_of(job) is not JobKind.BATCH:
+            return Registered(job=self._template(job, item, step, submitter), ran=False)
+        return Registered(job=self._run(job, item, step, submitter, upload), ran=True)
+
+    def _examine(
+        self, job: Mapping[str, Any], item: Job | None, there: Job | None, enforced: int | None
+    ) -> None:
+        job_id, template = job["ID"], registration.kind_of(job) is not JobKind.BATCH
+        if message := registration.enforcement_refusal(there, enforced):
+            raise Refused(409, message, "plan again, and register with its JobModifyIndex")
+        if there is not None and (message := registration.update_refusal(there, job)):
+            raise Refused(400, message, "choose another job id, or purge that job first")
+        if there is None and item is not None and item.role is Role.LEAF:
+            raise Refused(
+                409, f"{job_id!r} is a script job, not a Nomad job", "choose another job id"
+            )
+        if not template and there is not None and there.active:
+            old = self.children.specifications.of(there)
+            if registration.step_of(there, old.job if old else None, job) is Step.CHANGE:
+                raise Refused(
+                    409,
+                    f"run {there.run} of job {job_id!r} is still active",
+                    "stop it first (DELETE /v1/job/ID), then register the changed job",
+                )
+        # A template may lie over a folder: it has no directory of its own.
+        over_folder = template and item is not None and item.role in (Role.FOLDER, Role.TEMPLATE)
+        known = None if over_folder and (item is None or item.purge is None) else item
+        if problems := self.children.runs.place_problems(job_id, known):
+            raise _wrong(problems)
+        self.children.submitting.take_place(job_id)
+
+    def _version(
+        self,
+        job: Mapping[str, Any],
+        item: Job | None,
+        step: Step,
+        submitter: Submitter,
+        script: bytes | None,
+    ) -> tuple[Registration, tuple[str, ...]]:
+        """The version that runs from now on, and the names of those before."""
+        there = item.registration if item is not None else None
+        index = (item.rev if item is not None else 0) + 1
+        if item is not None and there is not None and step is Step.REVIVE:
+            return replace(there, index=index), item.earlier
+        version = Version(
+            version=there.version + 1 if there is not None else 0,
+            index=index,
+            time=self.children.runs.clock(),
+            submitter=submitter.name,
+            job=dict(job),
+        )
+        kept = self.children.specifications.put(str(job["ID"]), version, script)
+        earlier = (there.name, *item.earlier) if item is not None and there is not None else ()
+        return kept, earlier[: registration.KEPT_VERSIONS - 1]
+
+    # ---- templates ----
+
+    def _template(
+        self, job: Mapping[str, Any], item: Job | None, step: Step, submitter: Submitter
+    ) -> Job:
+        runs, job_id = self.children.runs, str(job["ID"])
+        script = render_script(job) if step is Step.CHANGE else None
+        kept, earlier = self._version(job, item, step, submitter, script)
+        now = runs.clock()
+        template = Job(
+            site=runs.site.name,
+            id=job_id,
+            bucket=runs.site.bucket,
+            role=Role.TEMPLATE,
+            kind=registration.kind_of(job),
+            status=JobStatus.RUNNING,
+            rev=(item.rev if item else 0) + 1,
+            created=(item.created if item else None) or now,
+            submitted=now,
+            submitter=submitter.name,
+            registration=kept,
+            earlier=earlier,
+            next_due=self._next_due(job, now),
+            launched=self._launched(job),
+        )
+        runs.table.replace_job(item, template)
+        return template
+
+    def _next_due(self, job: Mapping[str, Any], now: int) -> int | None:
+        block = job.get("Periodic")
+        return Periodic.of_job(block).next_after(now) if block is not None else None
+
+    def _launched(self, job: Mapping[str, Any]) -> tuple[str, ...]:
+        """The children that are active, of a job that launches none beside another."""
+        if not (job.get("Periodic") or {}).get("ProhibitOverlap"):
+            return ()
+        site = self.children.runs.site.name
+        children = self.children.templates.children(site, job["ID"], pages=_CHILDREN_PAGES)
+        return tuple(child.id for child in children if child.active)
+
+    def stop(self, template: Job) -> Job:
+        """Stop a template; its children go on.
+
+        Raises:
+            Conflict: it changed meanwhile.
+        """
+        if not template.launches or template.registration is None:
+            return template
+        rev = template.rev + 1
+        stopped = replace(
+            template,
+            rev=rev,
+            status=JobStatus.DEAD,
+            outcome=Outcome.STOPPED,
+            finished=self.children.runs.clock(),
+            next_due=None,
+            registration=replace(template.registration, index=rev),
+        )
+        self.children.runs.table.replace_job(template, stopped)
+        return stopped
+
+    # ---- batch jobs ----
+
+    def _run(
+        self,
+        job: Mapping[str, Any],
+        item: Job | None,
+        step: Step,
+        submitter: Submitter,
+        upload: str,
+    ) -> Job:
+        runs, job_id = self.children.runs, str(job["ID"])
+        facts = RunFacts(
+            site=runs.site.name,
+            job_id=job_id,
+            allocation_id=identifiers.first_allocation(runs.site.name, job_id, upload),
+            name=job.get("Name"),
+            namespace=job.get("Namespace") or "default",
+            region=job.get("Region") or "global",
+        )
+        rendered = render_run(job, facts)
+        kept, earlier = self._version(job, item, step, submitter, None)
+        inputs = {object_keys.SCRIPT: rendered.script, **rendered.files}
+        entries = self.children.submitting.files.put(
+            job_id, tuple(InlineFile(path=path, content=body) for path, body in inputs.items())
+        )
+        cause = Cause(
+            upload=upload,
+            sequencer=item.sequencer if item else None,
+            time=runs.clock(),
+            submitter=submitter.name,
+            registration=kept,
+            earlier=earlier,
+        )
+        manifest = Manifest(tuple(sorted(entries, key=lambda entry: entry.path)))
+        return runs.start(job_id, cause, item, manifest=manifest, settings=rendered.settings)
+
+
+def _wrong(problems: list[Problem]) -> Refused:
+    return Refused(400, problems[0].problem, problems[0].remedy, tuple(problems))

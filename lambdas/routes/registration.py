@@ -1,0 +1,279 @@
+"""Routes that take Nomad jobs: parse, validate, plan and register; and what was registered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from job_protocol.job import Job
+from job_protocol.object_keys import Problem
+from job_protocol.states import Role
+from lambdas.errors import Refused
+from lambdas.ports.specifications import Version
+from lambdas.routes.elements import specification
+from lambdas.routes.route import SITE, Answer, Call, Route
+from lambdas.routes.services import DEFAULT_SITE
+from lambdas.rules import registered_views, registration
+from lambdas.rules.identity import Access
+from lambdas.rules.job_file.defaults import canonical
+from lambdas.rules.job_file.reading import read_job_file
+from lambdas.rules.job_file.variables import VariableFile
+from lambdas.rules.periodic import Periodic
+from lambdas.rules.registration import Examined
+from lambdas.rules.run_script.render import JobRefused
+from lambdas.rules.site_health import first_with_room
+from lambdas.submitting import Submitter
+
+_FILE = "job.nomad"
+_VARIABLES = "variables"
+
+
+def _body(call: Call) -> Mapping[str, Any]:
+    if not isinstance(call.body, Mapping):
+        raise Refused(400, "the body must be a JSON object", "see docs/openapi.json")
+    return call.body
+
+
+def _job_of(call: Call) -> Mapping[str, Any]:
+    """The `Job` object of a request.
+
+    Raises:
+        Refused: there is none, or its id is not that of the path.
+    """
+    job = _body(call).get("Job")
+    if not isinstance(job, Mapping):
+        raise Refused(400, "Job must be specified", 'send {"Job": {"ID": ..., ...}}')
+    if "job_id" in call.path and job.get("ID") != call.job_id:
+        raise Refused(400, "Job ID does not match name", "state the job's own id in the path")
+    return job
+
+
+def parse(call: Call) -> Answer:
+    """Read a job file: HCL, or Nomad's JSON."""
+    body = _body(call)
+    text, variables = body.get("JobHCL"), body.get("Variables") or ""
+    if not isinstance(text, str) or not text:
+        raise Refused(400, "Job spec is empty", "state the job file's text in JobHCL")
+    if not isinstance(variables, str):
+        raise Refused(400, "Variables must be a text", "state the text of a variable file")
+    files = (VariableFile(_VARIABLES, variables),) if variables else ()
+    found = read_job_file(text, file=_FILE, variable_files=files)
+    if found.job is None:
+        raise refused(tuple(map(registration.as_problem, found.problems)))
+    if body.get("Canonicalize") is not True:
+        return Answer(body=found.job)
+    examined = registration.examine(found.job, places=found.places)
+    if examined.job is None:
+        raise refused(examined.problems)
+    return Answer(body=canonical(examined.job))
+
+
+def validate(call: Call) -> Answer:
+    """Whether a job may be registered."""
+    return Answer(body=registered_views.validation_view(registration.examine(_job_of(call))))
+
+
+def plan(call: Call) -> Answer:
+    """What registering a job would change."""
+    examined = registration.examine(_job_of(call))
+    job = _accepted(examined)
+    there = _registered(call, str(job["ID"]))
+    old = specification(call, there) if there is not None else None
+    periodic = job.get("Periodic")
+    now = call.services.clock()
+    next_launch = Periodic.of_job(periodic).next_after(now) if periodic is not None else None
+    shown = registered_views.plan_view(
+        there,
+        old.job if old is not None else None,
+        job,
+        diff=_body(call).get("Diff") is True,
+        next_launch=next_launch,
+        warnings=examined.warnings,
+    )
+    return Answer(body=shown)
+
+
+def register(call: Call) -> Answer:
+    """Register a job: a batch job runs, a template waits for dispatches or its next launch."""
+    body, stated = _body(call), _job_of(call)
+    there = _registered(call, str(stated.get("ID", "")))
+    site = there.site if there is not None else _site(call, stated)
+    limit = call.services.sites[site].limits.array
+    examined = registration.examine(stated, most_elements=limit)
+    found = call.services.registering(site).register(
+        _accepted(examined),
+        Submitter(name=call.identity.name, key=call.key),
+        enforced=_enforced(body),
+    )
+    job = found.job
+    index = job.registration.index if job.registration is not None else job.rev
+    return Answer(
+        body={
+            "EvalID": (job.current or "") if job.role is Role.LEAF else "",
+            "EvalCreateIndex": index,
+            "JobModifyIndex": index,
+            "Warnings": "\n".join(examined.warnings),
+            "Index": job.rev,
+            "LastContact": 0,
+            "KnownLeader": True,
+            "ID": job.id,
+            "Site": job.site,
+            "Ran": found.ran,
+        }
+    )
+
+
+def _enforced(body: Mapping[str, Any]) -> int | None:
+    if body.get("EnforceIndex") is not True:
+        return None
+    index = body.get("JobModifyIndex", 0)
+    if isinstance(index, bool) or not isinstance(index, int):
+        raise Refused(400, "JobModifyIndex must be a whole number", "state that of the plan")
+    return index
+
+
+def _registered(call: Call, job_id: str) -> Job | None:
+    """The item of a job that is registered on one of the caller's sites."""
+    for site in call.services.searched_sites(call.query, call.identity):
+        job = call.services.table.job(site, job_id) if job_id else None
+        if job is not None and job.registration is not None:
+            return job
+    return None
+
+
+def _site(call: Call, job: Mapping[str, Any]) -> str:
+    """The site of a new job: the one that is named, else one that its datacenters match."""
+    services = call.services
+    stated = services.stated_site(call.query, call.identity)
+    if stated is not None:
+        return stated.name
+    usable = services.usable_sites(call.identity)
+    datacenters = job.get("Datacenters") or ["*"]
+    patterns = datacenters if isinstance(datacenters, list) else []
+    fitting = [
+        site
+        for site in usable
+        if any(isinstance(one, str) and fnmatchcase(site, one) for one in patterns)
+    ]
+    if not fitting:
+        raise Refused(
+            400,
+            f"no site is named {', '.join(map(str, patterns))}",
+            f"your sites are: {', '.join(usable)}; write them in datacenters",
+        )
+    if len(fitting) == 1 or "*" in patterns:
+        return DEFAULT_SITE if DEFAULT_SITE in fitting else fitting[0]
+    waiting = [(services.health(site), services.reader.waiting(site)) for site in fitting]
+    chosen = first_with_room(waiting)
+    return chosen.site if chosen is not None else fitting[0]
+
+
+def _accepted(examined: Examined) -> dict[str, Any]:
+    if examined.job is None:
+        raise refused(examined.problems)
+    return examined.job
+
+
+def refused(problems: tuple[Problem, ...] | list[Problem]) -> Refused:
+    """The refusal of a job, with every reason."""
+    count = f"{len(problems)} problems; the first is in " if len(problems) > 1 else ""
+    first = problems[0]
+    message = f"{count}{first.key}: {first.problem}"
+    return Refused(400, message, first.remedy, tuple(problems))
+
+
+def refused_run(error: JobRefused) -> Refused:
+    """The refusal of a run that cannot be rendered."""
+    return refused(error.problems)
+
+
+def versions(call: Call) -> Answer:
+    """The registered versions of a job, the newest first."""
+    job = call.services.job(call.job_id, call.query, call.identity)
+    if job.registration is None:
+        raise Refused(404, "job versions not found", "a script has no versions, only runs")
+    port, of = call.services.specifications(job.site), job.parent or job.id
+    names = (job.registration.name, *(job.earlier if job.parent is None else ()))
+    found = (port.read(of, name) for name in names)
+    rows = [_version(job, version) for version in found if version is not None]
+    return Answer(body={"Versions": rows, "Diffs": None})
+
+
+def _version(job: Job, version: Version) -> dict[str, Any]:
+    return registered_views.version_view(
+        job.id,
+        version.job,
+        version=version.version,
+        index=version.index,
+        time=version.time,
+        current=job,
+    )
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/v1/jobs",
+        name="registerJob",
+        summary="Register a Nomad job: a batch job runs, a template waits for dispatches or its "
+        "next launch.",
+        access=Access.SUBMIT,
+        run=register,
+        parameters=SITE,
+        body="NomadJob",
+        answers={200: "Registered"},
+    ),
+    Route(
+        method="POST",
+        path="/v1/jobs/parse",
+        name="parseJob",
+        summary="Read a job file: HCL, or Nomad's JSON.",
+        access=Access.READ,
+        run=parse,
+        body="JobFile",
+        answers={200: "Specification"},
+    ),
+    Route(
+        method="POST",
+        path="/v1/validate/job",
+        name="validateJob",
+        summary="Whether a job may be registered.",
+        access=Access.READ,
+        run=validate,
+        body="NomadJob",
+        answers={200: "Validation"},
+    ),
+    Route(
+        method="POST",
+        path="/v1/job/{job_id}/plan",
+        name="planJob",
+        summary="What registering a job would change.",
+        access=Access.READ,
+        run=plan,
+        parameters=SITE,
+        body="NomadJob",
+        answers={200: "Plan"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/job/{job_id}/versions",
+        name="listVersionsOfJob",
+        summary="The registered versions of a job, the newest first.",
+        access=Access.READ,
+        run=versions,
+        parameters=SITE,
+        answers={200: "Versions"},
+    ),
+    Route(
+        method="POST",
+        path="/v1/job/{job_id}",
+        name="updateJob",
+        summary="Register a Nomad job under the id in the path.",
+        access=Access.SUBMIT,
+        run=register,
+        parameters=SITE,
+        body="NomadJob",
+        answers={200: "Registered"},
+    ),
+)
