@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from job_protocol.dependency import Dependency, dependencies
 from job_protocol.items import decoded_by, from_attributes
 
 DEFAULT_PRIORITY = 50
@@ -127,6 +128,8 @@ class JobSettings:
         inputs: objects from elsewhere in the bucket. An admitted allocation has none: its manifest
             says which versions they were.
         artifacts: what the site fetches before the job starts.
+        depends_on: what must come before the job. An admitted allocation has none: the job says
+            what it waits for.
     """
 
     name: str | None = None
@@ -143,6 +146,7 @@ class JobSettings:
     reuse: tuple[str, ...] = decoded_by(tuple, default=())
     inputs: tuple[SharedInput, ...] = decoded_by(_shared_inputs, default=())
     artifacts: tuple[Artifact, ...] = decoded_by(_artifacts, default=())
+    depends_on: tuple[Dependency, ...] = decoded_by(dependencies, default=())
 
     @property
     def array(self) -> int | None:

@@ -293,7 +293,7 @@ class Client:
                 uploaded once for all jobs; `TO` is a path in the job directory.
             progress: sees the transfer.
             settings: `name`, `priority`, `time_limit`, `count`, `max_running`, `account`, `queue`,
-                `retries`, `results` and `exclude`, as in `aws-job.json`.
+                `retries`, `results`, `exclude` and `depends_on`, as in `aws-job.json`.
 
         Raises:
             UploadRefused: it cannot become a job as it stands; nothing was uploaded.

@@ -34,7 +34,9 @@ def read_job(call: Call) -> Answer:
 
 def _shown(call: Call, job: Job) -> Answer:
     allocation = call.services.current(job)
-    return Answer(body=nomad_views.job_view(job, allocation, call.services.reasons(allocation)))
+    return Answer(
+        body=nomad_views.job_view(job, allocation, call.services.reasons(job, allocation))
+    )
 
 
 def summary(call: Call) -> Answer:

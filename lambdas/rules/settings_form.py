@@ -16,10 +16,11 @@ from pydantic.json_schema import WithJsonSchema
 
 from job_protocol.artifact_plan import read_artifact
 from job_protocol.artifact_source import ArtifactProblem
+from job_protocol.dependency import MOST_DEPENDENCIES
 from job_protocol.elements import MAX_ARRAY
 from job_protocol.items import from_attributes, to_attributes
 from job_protocol.job_settings import DEFAULT_DESTINATION, DEFAULT_RETRY_DELAY, JobSettings
-from job_protocol.object_keys import Problem
+from job_protocol.object_keys import MAX_JOB_ID_BYTES, Problem
 from job_protocol.path_patterns import problem_of
 
 MAX_SETTINGS_BYTES = 256 * 1024
@@ -157,6 +158,22 @@ class ArtifactForm(_Form):
     headers: Texts = Field({}, description="Further headers of a request by HTTP.")
 
 
+class DependencyForm(_Form):
+    """Another job, which has to end before this one may start."""
+
+    job: Annotated[str, Field(min_length=1, max_length=MAX_JOB_ID_BYTES)] = Field(
+        description="Its id; there must be such a job."
+    )
+    on: Literal["afterok", "afterany", "afternotok"] = Field(
+        "afterok",
+        description="Which end: afterok, it is complete; afterany, whatever it is; afternotok, it "
+        "is not complete.",
+    )
+    site: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None, description="Its site; without it, the site of this job."
+    )
+
+
 class SettingsForm(_Form):
     """Settings of a job that a script cannot carry. Every field is optional."""
 
@@ -201,10 +218,14 @@ class SettingsForm(_Form):
     artifacts: Annotated[list[ArtifactForm], Field(max_length=_MAX_ARTIFACTS)] | None = Field(
         None, description="What the site fetches before the job starts."
     )
+    depends_on: Annotated[list[DependencyForm], Field(max_length=MOST_DEPENDENCIES)] | None = Field(
+        None, description="Jobs that have to end before this one may start."
+    )
 
 
 _NESTED: dict[str, type[_Form]] = {
     "artifacts": ArtifactForm,
+    "depends_on": DependencyForm,
     "inputs": SharedInputForm,
     "resources": ResourcesForm,
     "retries": RetriesForm,

@@ -65,6 +65,7 @@ def details(
             "outcome": job.outcome.value if job.outcome else None,
             "message": job.message,
             "note": job.note,
+            "waiting_on": [to_attributes(one) for one in job.waiting_on if job.active] or None,
             "reasons": [to_attributes(problem) for problem in job.reasons] or None,
             "run": job.run or None,
             "submitter": job.submitter,
