@@ -118,6 +118,8 @@ class JobSettings:
         time_limit: seconds of wall time.
         resources: see `Resources`.
         count: how many elements the job's array has; None or 1 is no array.
+        sweep: path of the input whose rows are the elements' values (see `sweep`); an admitted
+            allocation has as many elements as it has rows.
         max_running: how many elements of an array may run at once.
         account: the account, group or project that the scheduler charges.
         queue: the scheduler's queue or partition.
@@ -137,6 +139,7 @@ class JobSettings:
     time_limit: int | None = None
     resources: Resources = decoded_by(_resources, default=Resources())
     count: int | None = None
+    sweep: str | None = None
     max_running: int | None = None
     account: str | None = None
     queue: str | None = None

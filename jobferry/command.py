@@ -193,26 +193,42 @@ def retry(job: str, failed: bool, wait: bool, as_json: bool, **place: Any) -> in
 @cli.command(
     short_help="Fetch a job's files.",
     help=examples(
-        "jobferry get job0001", "jobferry get job0001 -o results --only 'out/**' --only '*.png'"
+        "jobferry get job0001",
+        "jobferry get job0001 -o results --only 'out/**' --only '*.png'",
+        "jobferry get sweep --elements failed",
     )
     + """
 
 Fetches a job's files and logs. What is here already, with the same size and not older, is not
-fetched again, so an interrupted download goes on. Prints the directory.""",
+fetched again, so an interrupted download goes on. Prints the directory.
+
+--elements takes only the files of some elements of an array: their logs, and what they have put
+into a folder elements/INDEX/ of the job directory. failed are all that did not complete.""",
 )
 @click.argument("job")
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False), help="Where to; else as the job is named."
 )
 @click.option("--only", multiple=True, metavar="GLOB", help="Only these files; repeatable.")
+@click.option("--elements", metavar="WHICH", help="Of an array: failed, complete or 1,5-9.")
 @click.option("--force", is_flag=True, help="Fetch all, also over files that were changed here.")
 @place_options
 def get(
-    job: str, output: str | None, only: tuple[str, ...], force: bool, as_json: bool, **place: Any
+    job: str,
+    output: str | None,
+    only: tuple[str, ...],
+    elements: str | None,
+    force: bool,
+    as_json: bool,
+    **place: Any,
 ) -> None:
     """Fetch files."""
     with progress_bar("Fetching") as progress:
-        got = client_of(place).job(job).get(output, only=only, force=force, progress=progress)
+        got = (
+            client_of(place)
+            .job(job)
+            .get(output, only=only, elements=elements, force=force, progress=progress)
+        )
     if as_json:
         print_json(
             {

@@ -21,6 +21,8 @@ class Settings(TypedDict, total=False):
     """Wall time: seconds, or text such as `1h30m` or `01:30:00`."""
     count: int | None
     """How many elements the job's array has."""
+    sweep: str | None
+    """Path in the job of a table with one row of values for each element."""
     max_running: int | None
     """How many elements of an array may run at once."""
     account: str | None

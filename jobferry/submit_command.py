@@ -21,6 +21,7 @@ from jobferry.showing import wait_for_end
         "jobferry submit job.sh --queue short --results 'out/**'",
         "jobferry submit job.sh --input mesh.h5=data/mesh.h5",
         "jobferry submit sweep --count 1000 --max-running 50",
+        "jobferry submit study --sweep values.csv --max-running 20",
         "jobferry submit report --after projA/run7,projA/run8",
     )
     + """
@@ -33,6 +34,9 @@ join an aws-job.json in the directory. Prints the job id.
 --input puts an object of the site's bucket (s3://BUCKET/KEY, or its key) at the path TO in the job
 directory. A file or directory that lies here is uploaded once, under shared/ and named after its
 content. The site, too, fetches it once for all jobs.
+
+--sweep makes an array of a CSV table: its first row names variables, and each further row is an
+element, which finds the row's values in them. All share the job's inputs.
 
 --after lets the job wait until other jobs of the site are complete; --after-any until they have
 ended, and --after-notok until they have ended and are not complete. What can never be met any more
@@ -47,6 +51,13 @@ ends the job as stopped. aws-job.json can name jobs of other sites.""",
 @click.option("--queue", "--partition", metavar="QUEUE", help="The scheduler's queue.")
 @click.option(
     "--count", type=click.IntRange(1), metavar="N", help="Runs as an array of N elements."
+)
+@click.option(
+    "--sweep",
+    "values",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="CSV",
+    help="Runs as an array, an element for each row of values.",
 )
 @click.option("--max-running", type=click.IntRange(1), metavar="M", help="Elements at once.")
 @click.option("--retries", type=click.IntRange(0, 100), help="Attempts after a failed one.")

@@ -116,7 +116,7 @@ class Lifecycle:
             control = control_directory(jobs_dir, allocation.id)
             missing = manifest
             if allocation.continues is not None:
-                missing = missing_of(manifest, control)
+                missing = missing_of(manifest, control, record.allocation.settings.sweep)
             stage(missing, directory, control, self.place.bucket, cache=self._cache)
             if allocation.settings.artifacts:
                 from puller.artifacts import stage_artifacts  # few jobs name any

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from job_protocol import object_keys
 from job_protocol.states import ClientStatus
+from job_protocol.sweep import SweepError
 from puller.array_state import tasks_of
 from puller.cloud.written import Written
 from puller.errors import (
@@ -25,6 +26,7 @@ from puller.lifecycle import Lifecycle
 from puller.lock import inheritable_lock
 from puller.schedulers.array_tasks import ArrayTasks
 from puller.schedulers.interface import Submission
+from puller.sweep_values import leave_values
 from puller.workplace import Workplace
 from puller.wrapper import render_wrapper, split_script
 
@@ -57,7 +59,10 @@ class Submitting:
         problem = self._place.scheduler.script_problem(script)
         if problem is not None:
             return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, problem)
-        self._write_wrapper(record, directory, script)
+        try:
+            self._write_wrapper(record, directory, script)
+        except SweepError as error:
+            return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, str(error))
         written = self._place.queue.begin_submission(record.id, record.token)
         if written is not Written.DONE:
             return self._lifecycle.after(record, written)
@@ -209,6 +214,7 @@ class Submitting:
             enter_job_dir=not declared.directory,
             umask=self._place.settings.job_umask,
             array=self._array(record),
+            sweep=leave_values(record.allocation, directory.tree, control),
         )
         control.write(WRAPPER, text.encode(errors="surrogateescape"), mode=0o700)
 

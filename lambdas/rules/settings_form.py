@@ -194,6 +194,11 @@ class SettingsForm(_Form):
         description="Runs the script as an array of so many elements; each finds its own number, "
         "from 0, in JOBFERRY_ARRAY_INDEX.",
     )
+    sweep: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        None,
+        description="Path of an input, a CSV table: its first row names variables, and each "
+        "further row is an element of an array, which finds the row's values in them.",
+    )
     max_running: Count | None = Field(
         None, description="How many elements of an array may run at once; not for TCS."
     )
@@ -256,7 +261,7 @@ def parse_settings(key: str, body: bytes) -> tuple[JobSettings, list[Problem]]:
         return JobSettings(), [
             Problem(key, "queue and partition name different queues", "state one of them")
         ]
-    if form.max_running is not None and form.count is None:
+    if form.max_running is not None and form.count is None and form.sweep is None:
         return JobSettings(), [
             Problem(key, "max_running is stated without count", "state how many elements there are")
         ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.site import Site
+from tests.e2e.test_arrays import jobferry
 
 pytestmark = pytest.mark.emulator
 
@@ -15,7 +17,7 @@ def _after(job: str, on: str) -> dict[str, bytes]:
     return {"aws-job.json": json.dumps({"depends_on": [{"job": job, "on": on}]}).encode()}
 
 
-def test_a_chain_runs_in_order_and_what_can_never_start_ends(site: Site) -> None:
+def test_a_chain_runs_in_order_and_what_can_never_start_ends(site: Site, tmp_path: Path) -> None:
     site.upload("chain/mesh", "#!/bin/sh\necho mesh >> ~/order\n")
     site.wait_for("chain/mesh", "JOB_QUEUED")
     site.upload(
@@ -24,8 +26,9 @@ def test_a_chain_runs_in_order_and_what_can_never_start_ends(site: Site) -> None
     site.wait_for("chain/solve", "JOB_QUEUED")
     site.upload("chain/plot", "#!/bin/sh\necho plot >> ~/order\n", _after("chain/solve", "afterok"))
     site.wait_for("chain/plot", "JOB_QUEUED")
-    clean = "#!/bin/sh\necho clean >> ~/order\n"
-    site.upload("chain/clean", clean, _after("chain/plot", "afternotok"))
+    script = tmp_path / "clean.sh"
+    script.write_text("#!/bin/sh\necho clean >> ~/order\n")
+    jobferry(site, "submit", str(script), "--job", "chain/clean", "--after-notok", "chain/plot")
     site.wait_for("chain/clean", "JOB_QUEUED")
     assert site.details("chain/solve")["message"] == "waits for chain/mesh (afterok)"
 
