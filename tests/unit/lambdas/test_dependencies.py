@@ -21,6 +21,7 @@ from lambdas.rules.dependencies import (
     verdict,
     waiting_sentence,
 )
+from lambdas.rules.nomad_views import job_view
 from tests.unit.lambdas.examples import an_allocation
 
 NOW = 1_700_000_000
@@ -159,3 +160,12 @@ def test_told_in_any_order_it_starts_when_all_are_met_and_ends_when_one_never_is
 def test_a_job_item_keeps_what_it_waits_for(rows: list[Dependency]) -> None:
     job = replace(a_job("second"), waiting_on=tuple(rows), dependents=True)
     assert from_attributes(Job, to_attributes(job)) == job
+
+
+def test_the_api_shows_what_a_job_waits_for_as_long_as_it_does() -> None:
+    waiting_on = (Dependency(job="first", site="osaka", run=2),)
+    second = replace(a_job("second"), waiting_on=waiting_on)
+    shown = job_view(second, an_allocation(), ["it waits"])
+    assert shown["WaitingOn"] == [{"Job": "first", "Site": "osaka", "On": "afterok", "Run": 2}]
+    dead = replace(second, status=JobStatus.DEAD, outcome=Outcome.STOPPED)
+    assert job_view(dead, None, [])["WaitingOn"] == []
