@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from job_protocol.dependency import Dependency, dependencies
 from job_protocol.items import SCHEMA_VERSION, decoded_by, from_attributes
 from job_protocol.object_keys import Problem
 from job_protocol.states import ClientStatus, JobKind, JobStatus, Outcome, Role, Word, word_of
@@ -71,6 +72,10 @@ class Job:
         finished: time at which the job became dead.
         submitter: who submitted this run through the API: an ARN, a token's name, a JWT's subject.
         awaited: whether a workflow waits for the end of this run (see `table_keys.task_token`).
+        waiting_on: what has to come before this run and has not; where the run has ended, what it
+            never got.
+        dependents: whether jobs wait for the end of this run (see `table_keys.dependent`). Whoever
+            begins to wait sets it without raising `rev`; every other write depends on it.
         message: why the job is in this state, a sentence.
         note: why the user's last word changed nothing, a sentence.
         reasons: why the upload was rejected.
@@ -106,6 +111,8 @@ class Job:
     finished: int | None = None
     submitter: str | None = None
     awaited: bool = False
+    waiting_on: tuple[Dependency, ...] = decoded_by(dependencies, default=())
+    dependents: bool = False
     message: str | None = None
     note: str | None = None
     reasons: tuple[Problem, ...] = decoded_by(_problems, default=())

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from job_protocol.dependency import Dependency, dependencies
 from job_protocol.items import decoded_by, from_attributes
 
 DEFAULT_PRIORITY = 50
@@ -117,6 +118,8 @@ class JobSettings:
         time_limit: seconds of wall time.
         resources: see `Resources`.
         count: how many elements the job's array has; None or 1 is no array.
+        sweep: path of the input whose rows are the elements' values (see `sweep`); an admitted
+            allocation has as many elements as it has rows.
         max_running: how many elements of an array may run at once.
         account: the account, group or project that the scheduler charges.
         queue: the scheduler's queue or partition.
@@ -131,6 +134,8 @@ class JobSettings:
             `[...]`. The job's own outputs always are.
         small_artifacts: bytes up to which a file of an artifact is pushed with the results though
             the job did not change it; None pushes none.
+        depends_on: what must come before the job. An admitted allocation has none: the job says
+            what it waits for.
     """
 
     name: str | None = None
@@ -138,6 +143,7 @@ class JobSettings:
     time_limit: int | None = None
     resources: Resources = decoded_by(_resources, default=Resources())
     count: int | None = None
+    sweep: str | None = None
     max_running: int | None = None
     account: str | None = None
     queue: str | None = None
@@ -149,6 +155,7 @@ class JobSettings:
     artifacts: tuple[Artifact, ...] = decoded_by(_artifacts, default=())
     logs: tuple[str, ...] = decoded_by(tuple, default=())
     small_artifacts: int | None = None
+    depends_on: tuple[Dependency, ...] = decoded_by(dependencies, default=())
 
     @property
     def array(self) -> int | None:

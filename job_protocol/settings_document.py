@@ -188,12 +188,21 @@ def _artifacts(value: object) -> list[dict[str, Any]]:
     return rows
 
 
+def _dependencies(value: object) -> list[dict[str, Any]]:
+    rows = _rows(value, "depends_on", {"job": _text, "on": _text, "site": _text})
+    if any("job" not in row for row in rows):
+        raise SettingsDocumentError("depends_on: a row has no job")
+    return rows
+
+
 _READERS: Mapping[str, Callable[[object], Any]] = {
     "name": _matching(_JOB_NAME),
     "artifacts": _artifacts,
     "count": _whole,
+    "depends_on": _dependencies,
     "inputs": _shared_inputs,
     "max_running": _whole,
+    "sweep": _text,
     "priority": _whole,
     "time_limit": _seconds,
     "resources": _resources,

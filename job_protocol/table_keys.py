@@ -55,6 +55,35 @@ def task_token(site: str, job_id: str, run: int) -> Key:
     return Key(f"T#{site}#{job_id}", f"{run:06d}")
 
 
+def dependents(site: str, job_id: str) -> str:
+    """The partition key of the jobs that wait, or waited, for a job."""
+    return f"D#{site}#{job_id}"
+
+
+def dependents_of_run(run: int) -> str:
+    """What the sort keys of those that wait for one run of it begin with."""
+    return f"{run:06d}#"
+
+
+def dependent(site: str, job_id: str, run: int, *, waiting_site: str, waiting_job: str) -> Key:
+    """The edge that says who waits for the end of a run.
+
+    Args:
+        site: the site of the job that is waited for.
+        job_id: that job.
+        run: the run of it.
+        waiting_site: the site of the job that waits.
+        waiting_job: that job.
+    """
+    return Key(dependents(site, job_id), f"{dependents_of_run(run)}{waiting_site}#{waiting_job}")
+
+
+def waiting_job(edge_sort_key: str) -> tuple[str, str]:
+    """Site and id of the job that an edge's sort key names. Site names contain no `#`."""
+    _, site, job_id = edge_sort_key.split("#", 2)
+    return site, job_id
+
+
 def api_token(secret_hash: str) -> Key:
     """An API token, by the SHA-256 of its secret in hexadecimal."""
     return Key(f"K#{secret_hash}", API_SORT_KEY)

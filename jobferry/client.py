@@ -16,6 +16,7 @@ from job_protocol.object_keys import STDERR, STDOUT, Problem, element_log, job_i
 from job_protocol.states import Outcome
 from jobferry import upload_plan
 from jobferry.download import Downloaded, download, plan_into
+from jobferry.element_choice import files_of
 from jobferry.errors import (
     JobActive,
     JobferryError,
@@ -32,6 +33,7 @@ from jobferry.report import Report
 from jobferry.shared_inputs import Wish, plan_shared
 from jobferry.signing import Signing
 from jobferry.stated_settings import Settings
+from jobferry.sweep import place_of, with_sweep
 
 SizedProgress = Callable[[int], Progress]
 """Is told how many bytes there are, and gives back what is told of each part of them."""
@@ -172,6 +174,7 @@ class Job:
         directory: str | Path | None = None,
         *,
         only: Sequence[str] = (),
+        elements: str | None = None,
         force: bool = False,
         progress: SizedProgress = silent,
     ) -> Downloaded:
@@ -180,6 +183,8 @@ class Job:
         Args:
             directory: where to; by default one named as the last part of the job id.
             only: patterns of the files that are wanted; empty means all.
+            elements: of an array, only the logs and the folders `elements/INDEX/` of these:
+                `failed`, `complete`, or indexes such as `1,5-9`.
             force: overwrite what was changed here.
             progress: sees the transfer.
 
@@ -187,10 +192,12 @@ class Job:
             JobNotFound: nothing lies under the job's prefix.
             LocalFilesDiffer: files were changed here.
             TransferFailed: a file cannot be written.
+            UsageError: there are no such elements.
         """
+        wanted = None if elements is None else files_of(elements, self.status())
         target = Path(directory) if directory is not None else Path(self.id.rpartition("/")[2])
-        plan = plan_into(self._access, self.id, target, only, force)
-        if not (plan.fetch or plan.folders or plan.present or only):
+        plan = plan_into(self._access, self.id, target, only, force, wanted)
+        if not (plan.fetch or plan.folders or plan.present or only or wanted):
             self.status()
         return download(self._access, self.id, target, plan, progress(plan.size))
 
@@ -290,6 +297,7 @@ class Client:
         *,
         job: str | None = None,
         inputs: Sequence[Wish] = (),
+        values: str | Path | None = None,
         progress: SizedProgress = silent,
         sign: Signing | None = None,
         **settings: Unpack[Settings],
@@ -302,10 +310,12 @@ class Client:
             inputs: inputs that many jobs share, as pairs of `FROM` and `TO`. `FROM` is an object of
                 the bucket (`s3://BUCKET/KEY` or its key), or a file or directory here, which is
                 uploaded once for all jobs; `TO` is a path in the job directory.
+            values: a CSV table here, which makes the job a sweep: its first row names variables,
+                and each further row is an element of an array, with these values.
             progress: sees the transfer.
             sign: signs the job, for sites that run nothing else.
-            settings: `name`, `priority`, `time_limit`, `count`, `max_running`, `account`, `queue`,
-                `retries`, `results` and `exclude`, as in `aws-job.json`.
+            settings: `name`, `priority`, `time_limit`, `count`, `sweep`, `max_running`, `account`,
+                `queue`, `retries`, `results`, `exclude` and `depends_on`, as in `aws-job.json`.
 
         Raises:
             UploadRefused: it cannot become a job as it stands; nothing was uploaded.
@@ -316,7 +326,12 @@ class Client:
         source = Path(path).absolute()
         job_id = job or upload_plan.new_job_id(source, datetime.now(UTC), secrets.token_hex(2))
         shared = plan_shared(inputs, self._access.bucket)
+        table = None if values is None else Path(values).absolute()
+        if table is not None:
+            settings["sweep"] = place_of(source, table)
         upload = upload_plan.plan_upload(job_id, source, settings, shared.inputs)
+        if table is not None:
+            upload = with_sweep(upload, table, place_of(source, table))
         before = self._access.report(job_id)
         if before is not None and before.active:
             raise JobActive(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 try:
@@ -15,7 +13,6 @@ except ModuleNotFoundError:
     raise SystemExit("jobferry: click is not installed: pip install 'jobferry[client]'") from None
 
 from jobferry import __version__
-from jobferry.client import Job
 from jobferry.errors import JobferryError
 from jobferry.job_commands import job as job_group
 from jobferry.options import (
@@ -26,10 +23,10 @@ from jobferry.options import (
     progress_bar,
     say,
 )
-from jobferry.rendering import describe, describe_all, human_size, printable
-from jobferry.report import Report
-from jobferry.shared_inputs import parse_wish
-from jobferry.signing_commands import sign, sign_options, signing_of
+from jobferry.rendering import describe_all, human_size, printable
+from jobferry.showing import show, wait_for_end
+from jobferry.signing_commands import sign
+from jobferry.submit_command import submit
 from jobferry.trust_commands import trust
 
 _INTERRUPTED = 130
@@ -83,63 +80,7 @@ def cli() -> None:
 cli.add_command(job_group)
 cli.add_command(sign)
 cli.add_command(trust)
-
-
-@cli.command(
-    short_help="Upload a directory or a script, and ask for its run.",
-    help=examples(
-        "jobferry submit simulation",
-        "jobferry submit simulation --job projA/run7 --time-limit 2h --wait",
-        "jobferry submit job.sh --queue short --results 'out/**'",
-        "jobferry submit job.sh --input mesh.h5=data/mesh.h5",
-        "jobferry submit sweep --count 1000 --max-running 50",
-        "jobferry submit simulation --sign",
-    )
-    + """
-
-Uploads a directory with aws-job-run.sh in it, or a script alone, and asks for its run.
-
-What .jobferryignore names is not uploaded; its patterns are those of aws-job.json. The settings
-join an aws-job.json in the directory. Prints the job id.
-
---input puts an object of the site's bucket (s3://BUCKET/KEY, or its key) at the path TO in the job
-directory. A file or directory that lies here is uploaded once, under shared/ and named after its
-content. The site, too, fetches it once for all jobs.""",
-)
-@click.argument("path", metavar="DIR_OR_SCRIPT", type=click.Path(exists=True, path_type=Path))
-@click.option("--job", metavar="ID", help="Job id, the prefix in the bucket.")
-@click.option("--name", metavar="NAME", help="The job's name at the scheduler.")
-@click.option("--priority", type=click.IntRange(1, 100), help="A higher one first; 50 if unstated.")
-@click.option("--time-limit", metavar="TIME", help="Seconds, or such as 1h30m, 01:30:00.")
-@click.option("--account", metavar="ACCOUNT", help="Whom the scheduler charges.")
-@click.option("--queue", "--partition", metavar="QUEUE", help="The scheduler's queue.")
-@click.option(
-    "--count", type=click.IntRange(1), metavar="N", help="Runs as an array of N elements."
-)
-@click.option("--max-running", type=click.IntRange(1), metavar="M", help="Elements at once.")
-@click.option("--retries", type=click.IntRange(0, 100), help="Attempts after a failed one.")
-@click.option("--results", multiple=True, metavar="PATTERN", help="What comes back; repeatable.")
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="What stays there; repeatable.")
-@click.option("--input", "inputs", multiple=True, metavar="FROM=TO", help="Shared; repeatable.")
-@sign_options
-@click.option("--wait", is_flag=True, help="Wait for the end, and exit as `jobferry wait` does.")
-@place_options
-def submit(path: Path, job: str | None, wait: bool, as_json: bool, **options: Any) -> int:
-    """Upload and ask for the run."""
-    place = {name: options.pop(name) for name in ("bucket", "site", "stack")}
-    wishes = [parse_wish(text) for text in options.pop("inputs")]
-    signing = signing_of(*(options.pop(f"sign_{name}") for name in ("key", "expires", "runs")))
-    with progress_bar("Uploading") as progress:
-        submitted = client_of(place).submit(
-            path, job=job, inputs=wishes, progress=progress, sign=signing, **options
-        )
-    if not wait:
-        document = {"job": submitted.id, "location": submitted.location}
-        print_json(document) if as_json else click.echo(submitted.id)
-        return 0
-    if not as_json:
-        click.echo(submitted.id)
-    return _wait(submitted, None, as_json)
+cli.add_command(submit)
 
 
 @cli.command(
@@ -171,14 +112,7 @@ def status(
     for report in found.watch() if watch else (found.status(),):
         if watch and not as_json and sys.stdout.isatty():
             click.clear()
-        _show(report, found, as_json)
-
-
-def _show(report: Report, job: Job, as_json: bool) -> None:
-    if as_json:
-        print_json({**report.to_json(), "location": job.location})
-    else:
-        click.echo(describe(report, job.location))
+        show(report, found, as_json)
 
 
 def _show_all(prefix: str, limit: int, as_json: bool, place: dict[str, Any]) -> None:
@@ -207,24 +141,7 @@ Waits for the job's end. Exits with 0 if it is complete, else with 1 and the rea
 @place_options
 def wait(job: str, timeout: float | None, as_json: bool, **place: Any) -> int:
     """Wait for the end."""
-    return _wait(client_of(place).job(job), timeout, as_json)
-
-
-def _wait(job: Job, timeout: float | None, as_json: bool) -> int:
-    for report in job.watch(timeout):
-        now = datetime.now().astimezone().isoformat(timespec="seconds")
-        say(f"{now}  {report.word or 'unknown word'}")
-    if as_json:
-        _show(report, job, as_json)
-    if report.outcome == "complete":
-        return 0
-    code = "" if report.exit_code is None else f", exit code {report.exit_code}"
-    about = "" if report.message is None else f": {printable(report.message)}"
-    say(f"job {printable(job.id)} has ended: {report.outcome}{code}{about}")
-    for reason in report.reasons:
-        line = f"{reason.get('key')}: {reason.get('problem')}; {reason.get('remedy')}"
-        say(f"  {printable(line)}")
-    return 1
+    return wait_for_end(client_of(place).job(job), timeout, as_json)
 
 
 @cli.command(
@@ -269,7 +186,7 @@ def retry(job: str, failed: bool, wait: bool, as_json: bool, **place: Any) -> in
     if report.outcome == "complete":
         say(f"job {printable(job)} is complete; there is nothing to run again")
     elif wait:
-        return _wait(found, None, as_json)
+        return wait_for_end(found, None, as_json)
     else:
         say(f"job {printable(job)} has been asked to run again; see jobferry wait")
     if as_json:
@@ -280,26 +197,42 @@ def retry(job: str, failed: bool, wait: bool, as_json: bool, **place: Any) -> in
 @cli.command(
     short_help="Fetch a job's files.",
     help=examples(
-        "jobferry get job0001", "jobferry get job0001 -o results --only 'out/**' --only '*.png'"
+        "jobferry get job0001",
+        "jobferry get job0001 -o results --only 'out/**' --only '*.png'",
+        "jobferry get sweep --elements failed",
     )
     + """
 
 Fetches a job's files and logs. What is here already, with the same size and not older, is not
-fetched again, so an interrupted download goes on. Prints the directory.""",
+fetched again, so an interrupted download goes on. Prints the directory.
+
+--elements takes only the files of some elements of an array: their logs, and what they have put
+into a folder elements/INDEX/ of the job directory. failed are all that did not complete.""",
 )
 @click.argument("job")
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False), help="Where to; else as the job is named."
 )
 @click.option("--only", multiple=True, metavar="GLOB", help="Only these files; repeatable.")
+@click.option("--elements", metavar="WHICH", help="Of an array: failed, complete or 1,5-9.")
 @click.option("--force", is_flag=True, help="Fetch all, also over files that were changed here.")
 @place_options
 def get(
-    job: str, output: str | None, only: tuple[str, ...], force: bool, as_json: bool, **place: Any
+    job: str,
+    output: str | None,
+    only: tuple[str, ...],
+    elements: str | None,
+    force: bool,
+    as_json: bool,
+    **place: Any,
 ) -> None:
     """Fetch files."""
     with progress_bar("Fetching") as progress:
-        got = client_of(place).job(job).get(output, only=only, force=force, progress=progress)
+        got = (
+            client_of(place)
+            .job(job)
+            .get(output, only=only, elements=elements, force=force, progress=progress)
+        )
     if as_json:
         print_json(
             {

@@ -121,9 +121,22 @@ def _older(here: os.stat_result, file: RemoteFile) -> bool:
 
 
 def plan_into(
-    access: JobAccess, job_id: str, directory: Path, only: Sequence[str], force: bool
+    access: JobAccess,
+    job_id: str,
+    directory: Path,
+    only: Sequence[str],
+    force: bool,
+    wanted: Callable[[str], bool] | None = None,
 ) -> DownloadPlan:
     """The plan of a download into a directory, as it is now.
+
+    Args:
+        access: the way to the job.
+        job_id: the job.
+        directory: where to.
+        only: patterns of the files that are wanted; empty means all.
+        force: fetch everything, whatever is here.
+        wanted: which paths count at all; None is all of them.
 
     Raises:
         LocalFilesDiffer: files were changed here; with `force` they are overwritten.
@@ -139,7 +152,8 @@ def plan_into(
         except OSError as error:
             raise TransferFailed(f"cannot look into {directory}: {error}") from error
 
-    plan = plan_download(job_id, access.files(job_id), local, only=only, force=force)
+    remote = (file for file in access.files(job_id) if wanted is None or wanted(file.path))
+    plan = plan_download(job_id, remote, local, only=only, force=force)
     if plan.changed_here:
         named = ", ".join(plan.changed_here[:_NAMED])
         more = len(plan.changed_here) - _NAMED

@@ -21,6 +21,8 @@ class Settings(TypedDict, total=False):
     """Wall time: seconds, or text such as `1h30m` or `01:30:00`."""
     count: int | None
     """How many elements the job's array has."""
+    sweep: str | None
+    """Path in the job of a table with one row of values for each element."""
     max_running: int | None
     """How many elements of an array may run at once."""
     account: str | None
@@ -33,13 +35,19 @@ class Settings(TypedDict, total=False):
     """Patterns of what comes back; empty means everything."""
     exclude: Sequence[str]
     """Patterns of what does not come back."""
+    depends_on: Sequence[Mapping[str, str]]
+    """Jobs that have to end before this one may start, as in `aws-job.json`."""
+
+
+_JOINED = frozenset({"inputs", "depends_on"})
+"""Lists of which those of the options come to those of the file."""
 
 
 def _document(settings: Settings) -> dict[str, Any]:
     """The settings as `aws-job.json` writes them."""
     stated = {name: value for name, value in settings.items() if value not in (None, (), [])}
-    for name in {"results", "exclude"} & stated.keys():
-        stated[name] = list(cast("Sequence[str]", stated[name]))
+    for name in {"results", "exclude", "depends_on"} & stated.keys():
+        stated[name] = list(cast("Sequence[object]", stated[name]))
     if "retries" in stated:
         stated["retries"] = {"attempts": stated["retries"]}
     limit = stated.get("time_limit")
@@ -56,7 +64,7 @@ def merged(
     Args:
         settings: the settings of this submission.
         body: the file in the directory, if there is one.
-        inputs: rows of `inputs`, which come to those of the file.
+        inputs: rows of `inputs`; like those of `depends_on`, they come to those of the file.
 
     Returns:
         The new content; None if the file can stay as it is, or there is nothing to say.
@@ -70,8 +78,9 @@ def merged(
     if not options:
         return None
     there = _read(body) if body is not None else {}
-    if inputs and isinstance(there.get("inputs"), list):
-        options["inputs"] = [*there.pop("inputs"), *options["inputs"]]
+    for name in _JOINED & options.keys():
+        if isinstance(there.get(name), list):
+            options[name] = [*there.pop(name), *options[name]]
     if "queue" in options and "queue" not in there and "partition" in there:
         options["partition"] = options.pop("queue")  # two names of one setting
     problems = [

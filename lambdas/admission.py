@@ -10,14 +10,16 @@ from job_protocol.items import SCHEMA_VERSION
 from job_protocol.job import Job
 from job_protocol.object_keys import Problem
 from job_protocol.states import JOBFERRY_WORDS, JobStatus, Outcome, Role, Word
+from lambdas.dependents import look_up
 from lambdas.errors import Conflict, ControlPlaneError
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
+from lambdas.rules import dependencies
 from lambdas.rules import mark as marks
 from lambdas.rules.mark import Action, Decision, Mark
 from lambdas.rules.upload import listable
-from lambdas.runs import Cause, Runs
+from lambdas.runs import Cause, Runs, must_be_told
 from lambdas.upload_reader import read_upload
 
 _TRIES = 8
@@ -133,6 +135,8 @@ class Admission:
     def _rejected(
         self, job_id: str, mark: Mark, job: Job | None, problems: tuple[Problem, ...]
     ) -> Job:
+        if job is not None:
+            must_be_told(job)
         base = self._runs.touched(
             job
             or Job(site=self._site.name, id=job_id, bucket=mark.bucket, role=Role.REJECTED, rev=0)
@@ -168,13 +172,19 @@ class Admission:
                 self._table.replace_job(job, self._runs.stopped_at_once(job, _cause(mark)))
             return
         upload = read_upload(self._bucket, self._site, job_id, mark, job)
-        if not upload.problems:
-            problems = self._runs.take_place(job_id)
-        if upload.problems or problems:
-            self._reject(job_id, mark, job, upload.problems or tuple(problems))
+        site, wanted = self._site.name, upload.settings.depends_on
+        named = look_up(self._table, site, wanted)
+        problems = [*upload.problems, *dependencies.problems(site, job_id, wanted, named)]
+        if problems := problems or self._runs.take_place(job_id):
+            self._reject(job_id, mark, job, tuple(problems))
             return
         self._runs.start(
-            job_id, _cause(mark), job, manifest=upload.manifest, settings=upload.settings
+            job_id,
+            _cause(mark),
+            job,
+            manifest=upload.manifest,
+            settings=upload.settings,
+            stands=dependencies.standing(site, wanted, named),
         )
 
 

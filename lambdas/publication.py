@@ -59,6 +59,7 @@ class Publication:
         clock: the time in seconds since the epoch.
         new_lease: makes an id for this publisher's lease.
         purge: hands a dead job that is to be purged on, by site and id.
+        tell_dependents: lets the jobs that wait for a dead one start or end.
     """
 
     table: JobTable
@@ -69,6 +70,7 @@ class Publication:
     clock: Callable[[], int]
     new_lease: Callable[[], str]
     purge: Callable[[str, str], None]
+    tell_dependents: Callable[[Job], None]
 
     def publish(self, site: str, job_id: str) -> None:
         """Write what the table says of a job, until it has not changed while it was written.
@@ -95,10 +97,7 @@ class Publication:
             try:
                 held = self._acquire(job, derived.job, derived.successor, lease)
                 self._write_or_let_go(held, derived.successor or allocation)
-                self.table.replace_job(
-                    held,
-                    replace(held, unpublished=False, announce=False, lease=None, lease_until=None),
-                )
+                self.table.replace_job(held, _told(held))
             except Conflict:
                 continue
             return held
@@ -130,6 +129,8 @@ class Publication:
     def _write_or_let_go(self, held: Job, allocation: Allocation | None) -> None:
         try:
             self._write(held, allocation)
+            if held.dependents and held.status is JobStatus.DEAD:
+                self.tell_dependents(held)
         except Exception:
             # The next attempt need not wait for the lease to run out; if the job has changed
             # meanwhile, it must. The lease ends instead of going: a job without one would come
@@ -161,3 +162,15 @@ class Publication:
         else:
             self.workflows.fail(token, failure_name(job), job.message or job.word.value)
         self.table.forget_task_token(job)
+
+
+def _told(held: Job) -> Job:
+    """The job once its objects, its event and all that wait for it say how it stands."""
+    return replace(
+        held,
+        unpublished=False,
+        announce=False,
+        lease=None,
+        lease_until=None,
+        dependents=held.dependents and held.active,
+    )

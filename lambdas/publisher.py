@@ -14,8 +14,10 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from job_protocol import dynamodb_json, table_keys
+from lambdas.dependents import Dependents
 from lambdas.errors import JobBusy
 from lambdas.ports.clients import client
+from lambdas.ports.dependency_table import DependencyTable
 from lambdas.ports.event_bus import EventBus
 from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_table import JobTable
@@ -30,8 +32,10 @@ _RETRY_DELAY = 10
 
 
 def _publication() -> Publication:
+    table = JobTable(client("dynamodb"), os.environ["TABLE_NAME"])
+    edges = DependencyTable(client("dynamodb"), os.environ["TABLE_NAME"])
     return Publication(
-        table=JobTable(client("dynamodb"), os.environ["TABLE_NAME"]),
+        table=table,
         bucket_of=lambda bucket: SiteBucket(client("s3"), bucket),
         events=EventBus(client("events")),
         workflows=Workflows(client("stepfunctions")),
@@ -39,6 +43,7 @@ def _publication() -> Publication:
         clock=lambda: int(time.time()),
         new_lease=lambda: uuid.uuid4().hex,
         purge=JobQueue(client("sqs"), os.environ["PURGE_QUEUE_URL"]).send,
+        tell_dependents=Dependents(table, edges, lambda: int(time.time())).tell,
     )
 
 

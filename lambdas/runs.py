@@ -13,14 +13,19 @@ from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import INLINE_LIMIT, Manifest
 from job_protocol.object_keys import Problem
 from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role
+from lambdas.dependents import look_up
 from lambdas.errors import Conflict
 from lambdas.ports.job_items import Birth, as_folder
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
 from lambdas.rules.again import again
+from lambdas.rules.dependencies import Standing, standing
+from lambdas.rules.revision import touched
 
 STOPPED_AT_ONCE = "stopped by the user before it had begun"
+_STOPPED_UNCLAIMED = "stopped by the user before the site had claimed it"
+_FREE = Standing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +68,8 @@ class Runs:
     clock: Callable[[], int]
 
     def touched(self, job: Job) -> Job:
-        """The job with a further revision, which is to be published.
-
-        A lease that has run out goes: the stream passes over the jobs of a publisher at work.
-        """
-        touched = replace(job, rev=job.rev + 1, unpublished=True)
-        if (job.lease_until or 0) > self.clock():
-            return touched
-        return replace(touched, lease=None, lease_until=None)
+        """The job with a further revision, which is to be published."""
+        return touched(job, self.clock())
 
     def expiry(self) -> int:
         """When the items of a job that dies now may be deleted, in seconds since the epoch."""
@@ -163,6 +162,7 @@ class Runs:
         manifest: Manifest,
         settings: JobSettings,
         birth: Birth | None = None,
+        stands: Standing = _FREE,
     ) -> Job:
         """Create a run and its first allocation, which the site's puller may then claim.
 
@@ -173,6 +173,7 @@ class Runs:
             manifest: the object versions that run.
             settings: what the user stated.
             birth: what goes with it, if the run is that of a template's new child.
+            stands: how it stands towards what it depends on.
 
         Returns:
             The job with its new run.
@@ -187,7 +188,8 @@ class Runs:
             run=(job.run if job else 0) + 1,
             created=self.clock(),
             desired=Desired.RUN,
-            settings=settings,
+            # The job says from now on what it waits for: an item is charged by its size.
+            settings=replace(settings, depends_on=()),
             keep_days=self.site.keep_days,
         )
         packed = manifest.pack()
@@ -196,19 +198,16 @@ class Runs:
         else:
             self.bucket.put_manifest(allocation.id, manifest.to_json())
             allocation = replace(allocation, manifest_of=allocation.id)
-        new = replace(
-            self._new_run(job_id, cause, job),
-            current=allocation.id,
-            client_status=ClientStatus.PENDING,
-        )
+        new = self._new_run(job_id, cause, job)
         if birth is not None:
             # Nobody is told that it waits: dispatching many children is to cost little.
             new = replace(new, parent=birth.parent, unpublished=False, announce=False)
-        self.table.create_allocation(job, new, allocation, task_token=cause.task_token, birth=birth)
-        return new
+        return self._create(job, new, allocation, stands, cause, birth)
 
     def start_again(self, job: Job, cause: Cause) -> Job | None:
         """Create a run with the inputs of the last one; of an array, of what is not complete.
+
+        It depends on what the last run was still waiting for when it ended.
 
         Args:
             job: the job as it was read; it is dead.
@@ -232,13 +231,33 @@ class Runs:
         )
         new = replace(
             self._new_run(job.id, cause, job),
-            current=allocation.id,
-            client_status=ClientStatus.PENDING,
             registration=job.registration,
             earlier=job.earlier,
             parent=job.parent,
         )
-        self.table.create_allocation(job, new, allocation, task_token=cause.task_token)
+        named = look_up(self.table, job.site, job.waiting_on)
+        stands = standing(job.site, job.waiting_on, named)
+        return self._create(job, new, allocation, stands, cause)
+
+    def _create(
+        self,
+        read: Job | None,
+        new: Job,
+        allocation: Allocation,
+        stands: Standing,
+        cause: Cause,
+        birth: Birth | None = None,
+    ) -> Job:
+        allocation = stands.held_back(allocation, self.clock(), self.expiry())
+        new = replace(
+            new,
+            current=allocation.id,
+            client_status=ClientStatus.PENDING,
+            waiting_on=stands.waiting_on,
+        )
+        self.table.create_allocation(
+            read, new, allocation, task_token=cause.task_token, birth=birth
+        )
         return new
 
     def stopped_at_once(self, job: Job, cause: Cause) -> Job:
@@ -255,9 +274,8 @@ class Runs:
         )
 
     def _new_run(self, job_id: str, cause: Cause, job: Job | None) -> Job:
-        if job is not None and job.awaited and job.unpublished:
-            # The new run would hide how the last one ended from the workflow that waits for it.
-            raise Conflict(f"the end of run {job.run} of job {job_id!r} is still being published")
+        if job is not None:
+            must_be_told(job)
         touched = self.touched(job) if job else None
         return Job(
             site=self.site.name,
@@ -305,11 +323,23 @@ class Runs:
             asked = replace(asked, note=f"{asked_by} came at the end of the run; no other follows.")
             self.table.stop_attempts(job, asked)
         elif allocation.token is None and allocation.client_status is ClientStatus.PENDING:
-            self.table.stop_unclaimed(job, asked, now=self.clock(), ttl=self.expiry())
+            self.table.stop_unclaimed(
+                job, asked, now=self.clock(), ttl=self.expiry(), reason=_STOPPED_UNCLAIMED
+            )
         else:
             asked = replace(asked, note=f"{asked_by}: the site's puller has been asked to stop it.")
             self.table.ask_to_stop(job, asked, now=self.clock())
         return asked
+
+
+def must_be_told(job: Job) -> None:
+    """Make sure that nobody waits to be told how a job has ended, before its item says else.
+
+    Raises:
+        Conflict: a workflow or another job does.
+    """
+    if (job.awaited or job.dependents) and job.unpublished and not job.active:
+        raise Conflict(f"the end of run {job.run} of job {job.id!r} is still being published")
 
 
 def _inside(job_id: str, other: str) -> Problem:

@@ -15,10 +15,14 @@ from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import Entry, Manifest
 from job_protocol.object_keys import Problem
 from job_protocol.path_patterns import matcher
+from job_protocol.sweep import MAX_SWEEP_BYTES
+from lambdas.dependents import look_up
 from lambdas.errors import Conflict, Refused
 from lambdas.ports.submitted_files import SubmittedFiles
+from lambdas.rules import dependencies
 from lambdas.rules.shared_inputs import clash_problems
 from lambdas.rules.submission import AnnouncedFile, InlineFile, Submission, content_problems
+from lambdas.rules.sweep import swept
 from lambdas.rules.upload import array_problems, chains_by_path
 from lambdas.runs import Cause, Runs
 from lambdas.shared_reader import read_shared
@@ -34,10 +38,12 @@ class Submitter:
     Attributes:
         name: who, as `Job.submitter` keeps it.
         key: what tells this request from others: the same key is the same run.
+        sites: the sites that the caller may use; None for any.
     """
 
     name: str
     key: str
+    sites: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +83,7 @@ class Submitting:
         job = self.runs.table.job(self.runs.site.name, job_id)
         if job is not None and job.upload == upload:
             return job
-        settings = self._examine(job_id, job, submission)
+        settings = self._examine(job_id, job, submission, submitter)
         files = (*submission.files, *_settings_file(submission))
         if submission.uploads:
             entries = self.files.put(job_id, files)
@@ -134,15 +140,31 @@ class Submitting:
 
     # ---- what is asked for ----
 
-    def _examine(self, job_id: str, job: Job | None, submission: Submission) -> JobSettings:
+    def _examine(
+        self, job_id: str, job: Job | None, submission: Submission, submitter: Submitter
+    ) -> JobSettings:
         self._examine_place(job_id, job)
         settings, problems = _read_settings(submission.settings)
         problems += content_problems(job_id, submission, self.runs.site.limits)
+        came = {file.path: file.content for file in submission.files}
+        if settings.sweep in came:
+            settings, wrong = swept(job_id, settings, came[settings.sweep])
+            problems += wrong
         problems += array_problems(job_id, settings, self.runs.site.limits)
         _, wrong = read_shared(self.runs.bucket, self.runs.site.limits, job_id, settings)
+        wrong += self._dependencies(job_id, settings, submitter.sites)[0]
         if problems := problems + wrong:
             raise _wrong(problems)
         return settings
+
+    def _dependencies(
+        self, job_id: str, settings: JobSettings, usable: frozenset[str] | None = None
+    ) -> tuple[list[Problem], dependencies.Standing]:
+        """What is wrong with the job's dependencies, and how it stands towards them now."""
+        site, wanted = self.runs.site.name, settings.depends_on
+        named = look_up(self.runs.table, site, wanted)
+        problems = dependencies.problems(site, job_id, wanted, named, usable)
+        return problems, dependencies.standing(site, wanted, named)
 
     def _examine_place(self, job_id: str, job: Job | None) -> None:
         if problems := self.runs.place_problems(job_id, job):
@@ -255,7 +277,10 @@ class Submitting:
         named = {entry.path: entry for entry in entries}
         inputs = {**self._reused(job_id, settings), **named}
         shared, problems = read_shared(self.runs.bucket, self.runs.site.limits, job_id, settings)
-        if problems := problems + clash_problems(job_id, inputs.keys(), shared):
+        problems += clash_problems(job_id, inputs.keys(), shared)
+        settings, wrong = swept(job_id, settings, self._sweep_of(job_id, settings, inputs))
+        problems += wrong + array_problems(job_id, settings, self.runs.site.limits)
+        if problems:
             raise _wrong(problems)
         inputs |= {entry.path: entry for entry in shared}
         manifest = Manifest(tuple(inputs[path] for path in sorted(inputs)))
@@ -266,12 +291,26 @@ class Submitting:
             if job is not None and job.upload == cause.upload:
                 return job
             self._examine_place(job_id, job)
+            problems, stands = self._dependencies(job_id, settings)
+            if problems:
+                raise _wrong(problems)
             read = replace(cause, sequencer=job.sequencer if job else None)
             try:
-                return self.runs.start(job_id, read, job, manifest=manifest, settings=settings)
+                return self.runs.start(
+                    job_id, read, job, manifest=manifest, settings=settings, stands=stands
+                )
             except Conflict:
                 continue
         raise Conflict(f"job {job_id!r} kept changing")
+
+    def _sweep_of(
+        self, job_id: str, settings: JobSettings, inputs: Mapping[str, Entry]
+    ) -> bytes | None:
+        entry = inputs.get(settings.sweep) if settings.sweep is not None else None
+        if entry is None:
+            return None
+        key = entry.key_for(job_id)
+        return self.runs.bucket.read(key, entry.version, MAX_SWEEP_BYTES + 1)
 
     def _reused(self, job_id: str, settings: JobSettings) -> dict[str, Entry]:
         """What the settings' `reuse` takes over of what lies under the prefix already."""

@@ -10,11 +10,13 @@ from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import Manifest
 from job_protocol.object_keys import Problem
 from job_protocol.path_patterns import matcher
+from job_protocol.sweep import MAX_SWEEP_BYTES
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
 from lambdas.rules.mark import Mark
 from lambdas.rules.script import MAX_SCRIPT_BYTES, script_problems
 from lambdas.rules.shared_inputs import clash_problems
+from lambdas.rules.sweep import swept
 from lambdas.rules.upload import (
     Chain,
     Limits,
@@ -73,7 +75,8 @@ def read_upload(bucket: SiteBucket, site: Site, job_id: str, mark: Mark, job: Jo
         (v.modified for v in versions if (v.key, v.version) == (mark.key, mark.version)),
         mark.time,
     )
-    problems += array_problems(job_id, settings, limits)
+    settings, wrong = swept(job_id, settings, _sweep_of(bucket, settings, inputs))
+    problems += wrong + array_problems(job_id, settings, limits)
     shared, shared_problems = read_shared(bucket, limits, job_id, settings)
     problems += shared_problems
     problems += upload_problems(job_id, inputs, mark_time, limits, shared)
@@ -132,6 +135,15 @@ def _read_settings(
             Problem(key, f"it has more than {MAX_SETTINGS_BYTES} bytes", "make it smaller")
         ]
     return parse_settings(key, body)
+
+
+def _sweep_of(
+    bucket: SiteBucket, settings: JobSettings, inputs: dict[str, ObjectVersion]
+) -> bytes | None:
+    version = inputs.get(settings.sweep) if settings.sweep is not None else None
+    if version is None:
+        return None
+    return bucket.read(version.key, version.version, MAX_SWEEP_BYTES + 1)
 
 
 def _script_problems(bucket: SiteBucket, inputs: dict[str, ObjectVersion]) -> list[Problem]:

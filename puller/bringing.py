@@ -64,7 +64,11 @@ class Bringing:
                 remove_artifacts(directory, control)
             # What is verified gets a mode of its own: a link into the cache would give it to all.
             cache = None if self._guard.in_force else self._lifecycle.cache
-            missing = manifest if origin is None else missing_of(manifest, control)
+            missing = (
+                manifest
+                if origin is None
+                else missing_of(manifest, control, allocation.settings.sweep)
+            )
             stage(missing, directory, control, self._place.bucket, cache=cache)
         except ElementsError as error:
             problem = f"the elements of the array cannot be submitted: {error}"

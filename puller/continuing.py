@@ -48,10 +48,16 @@ def go_on(directory: JobDirectory, origin: str, allocation_id: str, control: Con
         ) from error
 
 
-def missing_of(manifest: Manifest, control: ConfinedTree) -> Manifest:
-    """The inputs that have to be staged: the script, and what was not there to begin with."""
-    kept = FileRecord(control, _KEPT).files
-    return Manifest(tuple(e for e in manifest.entries if e.path == SCRIPT or e.path not in kept))
+def missing_of(manifest: Manifest, control: ConfinedTree, sweep: str | None = None) -> Manifest:
+    """The inputs that have to be staged: the script, and what was not there to begin with.
+
+    Args:
+        manifest: all inputs.
+        control: the allocation's control directory.
+        sweep: the path of the job's sweep: like the script, it is always the user's own.
+    """
+    kept, own = FileRecord(control, _KEPT).files, (SCRIPT, sweep)
+    return Manifest(tuple(e for e in manifest.entries if e.path in own or e.path not in kept))
 
 
 def known_files(control: ConfinedTree) -> StagedIndex:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from job_protocol import object_keys
 from job_protocol.states import ClientStatus
+from job_protocol.sweep import SweepError
 from puller.array_state import tasks_of
 from puller.bringing import Bringing
 from puller.cloud.written import Written
@@ -29,6 +30,7 @@ from puller.lifecycle import Lifecycle
 from puller.lock import inheritable_lock
 from puller.schedulers.array_tasks import ArrayTasks
 from puller.schedulers.interface import Submission
+from puller.sweep_values import leave_values
 from puller.workplace import Workplace
 from puller.wrapper import MAX_SCRIPT, render_wrapper, split_script
 
@@ -54,26 +56,10 @@ class Submitting:
         """Submit a staged allocation."""
         if not self._place.may_submit():
             return self._lifecycle.report(record, ClientStatus.STARTING, _KILL_SWITCH_THROWN)
-        try:
-            record = self._lifecycle.guard.admit(record)
-        except Refused as refusal:
-            _LOG.warning("%s: %s", told(record), refusal)
-            job = record.allocation.job
-            self._lifecycle.audit.write(
-                "refused", job=job, allocation=record.id, reason=str(refusal)
-            )
-            return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, str(refusal))
-        except NotNow as waits:
-            _LOG.warning("%s: %s", told(record), waits)
-            return self._lifecycle.report(record, ClientStatus.STARTING, str(waits))
-        try:
-            brought = self._bringing.bring_artifacts(record)
-        except StagingError as waits:
-            if str(waits) != record.reported_reason:  # each pass meets what lasts again
-                _LOG.warning("%s: %s", told(record), waits)
-            return self._lifecycle.report(record, record.reported, str(waits))
-        if brought is None or brought.phase is not Phase.STAGING:
-            return brought
+        ready, current = self._make_ready(record)
+        if not ready or current is None:
+            return current
+        record = current
         directory = JobDirectory(self._place.settings.jobs_dir, record.allocation.job)
         script = directory.tree.read(object_keys.SCRIPT, MAX_SCRIPT).decode(
             errors="surrogateescape"
@@ -81,7 +67,10 @@ class Submitting:
         problem = self._place.scheduler.script_problem(script)
         if problem is not None:
             return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, problem)
-        self._write_wrapper(record, directory, script)
+        try:
+            self._write_wrapper(record, directory, script)
+        except SweepError as error:
+            return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, str(error))
         written = self._place.queue.begin_submission(record.id, record.token)
         if written is not Written.DONE:
             return self._lifecycle.after(record, written)
@@ -94,6 +83,33 @@ class Submitting:
             deferred = replace(record, phase=Phase.DEFERRED, deferred=str(error))
             return self.let_go(self._place.journal.write(deferred))
         return self._after_call(record, called)
+
+    def _make_ready(self, record: Record) -> tuple[bool, Record | None]:
+        """Let the site's policy judge a staged allocation, then bring its artifacts.
+
+        Returns:
+            Whether it can be submitted now, and the record as it then stands.
+        """
+        try:
+            record = self._lifecycle.guard.admit(record)
+        except Refused as refusal:
+            _LOG.warning("%s: %s", told(record), refusal)
+            job = record.allocation.job
+            self._lifecycle.audit.write(
+                "refused", job=job, allocation=record.id, reason=str(refusal)
+            )
+            failed = ClientStatus.FAILED
+            return False, self._lifecycle.end_unsubmitted(record, failed, str(refusal))
+        except NotNow as waits:
+            _LOG.warning("%s: %s", told(record), waits)
+            return False, self._lifecycle.report(record, ClientStatus.STARTING, str(waits))
+        try:
+            brought = self._bringing.bring_artifacts(record)
+        except StagingError as waits:
+            if str(waits) != record.reported_reason:  # each pass meets what lasts again
+                _LOG.warning("%s: %s", told(record), waits)
+            return False, self._lifecycle.report(record, record.reported, str(waits))
+        return brought is not None and brought.phase is Phase.STAGING, brought
 
     def recover(self, record: Record) -> Record | None:
         """Find out what became of a submission whose end this installation did not see.
@@ -244,6 +260,7 @@ class Submitting:
             enter_job_dir=not declared.directory,
             umask=self._place.settings.job_umask,
             array=self._array(record),
+            sweep=leave_values(record.allocation, directory.tree, control),
         )
         control.write(WRAPPER, text.encode(errors="surrogateescape"), mode=0o700)
 

@@ -15,6 +15,7 @@ from job_protocol.object_keys import SCRIPT, STDERR, STDOUT
 from puller.array_wrapper import SETTLE, array_id, prelude
 from puller.exit_file import EXIT_NAME, START_NAME
 from puller.schedulers.array_tasks import ArrayTasks
+from puller.sweep_values import reading
 
 MAX_SCRIPT = 4 * 1024 * 1024
 """Bytes; the control plane admits no larger one."""
@@ -104,6 +105,7 @@ def render_wrapper(
     enter_job_dir: bool = True,
     umask: str = "022",
     array: ArrayTasks | None = None,
+    sweep: int | None = None,
 ) -> str:
     """The wrapper's text. Write it with `surrogateescape`, mode 0700.
 
@@ -118,6 +120,7 @@ def render_wrapper(
         enter_job_dir: False where the script's own directives say where it runs.
         umask: the script's, in octal; that of the puller is its own affair.
         array: the elements that the submission runs, if it is an array.
+        sweep: how many variables of a sweep each element gets, if it is one.
     """
     id_variable, restart_variable = ENVIRONMENT_FACTS[scheduler]
     top = "$_jf_dir" if array is None else "${_jf_dir%/*/*}"
@@ -138,9 +141,7 @@ def render_wrapper(
         "enter": f"builtin cd -- {_quote(job_dir)}" if enter_job_dir else ":",
         "redirect": " ".join(["exec", *filter(None, redirections)]) if any(redirections) else ":",
         "run": shlex.join([*script.interpreter, str(job_dir / SCRIPT)]),
-        "environment": _ENVIRONMENT.replace("@top@", top)
-        if scheduler in _ENVIRONMENT_IN_A_FILE
-        else "exec",
+        "environment": _environment(scheduler, sweep).replace("@top@", top),
         "stdout": _target(1, stdout),
         "stderr": _target(2, stderr),
         "umask": shlex.quote(umask),
@@ -149,6 +150,17 @@ def render_wrapper(
     }
     body = re.sub("@([a-z]+)@", lambda found: values[found[1]], _BODY)
     return "\n".join(["#!/bin/bash", *script.head, body])
+
+
+def _environment(scheduler: str, sweep: int | None) -> str:
+    """Lines of bash that begin the command by which the script runs."""
+    parts = [_LOGIN_ENVIRONMENT] if scheduler in _ENVIRONMENT_IN_A_FILE else []
+    if sweep is not None:
+        parts.append(reading(sweep))
+    if not parts:
+        return "exec"
+    added = "".join(parts)
+    return f'_jf_variables=(){added}exec /usr/bin/env -- "${{_jf_variables[@]}}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,9 +286,9 @@ done 2>/dev/null <"$_jf_dir/@exit@"
 exit "$_jf_code"
 """
 
-_ENVIRONMENT = rf"""_jf_variables=()
+_LOGIN_ENVIRONMENT = rf"""
     while IFS= read -r -d '' _jf_pair; do
       _jf_variables+=("$_jf_pair")
     done <"@top@/{ENVIRONMENT_NAME}" || exit 126
-    exec /usr/bin/env -- "${{_jf_variables[@]}}" """
-"""Runs the script in what the scheduler gave, with the user's login environment laid over it."""
+    """
+"""Takes the user's login environment, to lay it over what the scheduler gave."""

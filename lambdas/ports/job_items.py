@@ -30,16 +30,28 @@ def job_item(job: Job) -> dict[str, Any]:
     return dynamodb_json.encode(attributes)
 
 
-def allocation_item(allocation: Allocation) -> dict[str, Any]:
-    """A new allocation as it lies in the table, waiting in its site's queue."""
+def queue_keys(allocation: Allocation) -> dict[str, str]:
+    """The index keys of an allocation that waits in its site's queue."""
+    return {
+        "qpk": table_keys.queue_partition(allocation.site),
+        "qsk": table_keys.queue_pending(
+            allocation.priority, allocation.created, allocation.not_before
+        ),
+    }
+
+
+def allocation_item(allocation: Allocation, *, held_back: bool = False) -> dict[str, Any]:
+    """A new allocation as it lies in the table, waiting in its site's queue.
+
+    Args:
+        allocation: the allocation.
+        held_back: whether it may not enter the queue yet.
+    """
     attributes = to_attributes(allocation)
     key = table_keys.allocation(allocation.site, allocation.id)
     attributes.update(pk=key.pk, sk=key.sk)
-    if not allocation.client_status.terminal:
-        attributes["qpk"] = table_keys.queue_partition(allocation.site)
-        attributes["qsk"] = table_keys.queue_pending(
-            allocation.priority, allocation.created, allocation.not_before
-        )
+    if not (allocation.client_status.terminal or held_back):
+        attributes |= queue_keys(allocation)
     return dynamodb_json.encode(attributes)
 
 
@@ -87,13 +99,21 @@ ABSENT = Condition("attribute_not_exists(pk)", {}, {})
 
 
 def as_read(job: Job | None) -> Condition:
-    """The item is as it was read: the same revision, and the same publisher at work (or none)."""
+    """The item is as it was read.
+
+    It has the same revision, the same publisher at work (or none), and somebody or nobody waits for
+    its end as before: who begins to wait must not be overwritten.
+    """
     if job is None:
         return ABSENT
-    values = {":rev": {"N": str(job.rev)}}
-    if job.lease is None:
-        return Condition("rev = :rev AND attribute_not_exists(lease)", {}, values)
-    return Condition("rev = :rev AND lease = :lease", {}, values | {":lease": {"S": job.lease}})
+    values: dict[str, Any] = {":rev": {"N": str(job.rev)}}
+    lease, waited_for = "attribute_not_exists(lease)", "attribute_not_exists(dependents)"
+    if job.lease is not None:
+        lease = "lease = :lease"
+        values[":lease"] = {"S": job.lease}
+    if job.dependents:
+        waited_for = "attribute_exists(dependents)"
+    return Condition(f"rev = :rev AND {lease} AND {waited_for}", {}, values)
 
 
 TERMINAL = {f":t{n}": s for n, s in enumerate(sorted(s for s in ClientStatus if s.terminal))}

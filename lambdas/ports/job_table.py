@@ -13,6 +13,7 @@ from job_protocol.items import from_attributes
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus, Desired
 from lambdas.errors import Conflict
+from lambdas.ports.dependency_table import edges
 from lambdas.ports.job_items import (
     ABSENT,
     HAS_ENDED,
@@ -114,23 +115,28 @@ class JobTable:
     ) -> None:
         """Write a job item and its new current allocation, both or neither.
 
-        Conditions: the job is as it was read, the allocation does not exist; of a child, the
-        template is as it was read, if it changes, and no dispatch had the same token.
+        Conditions: the job is as it was read, the allocation does not exist, what it waits for has
+        not ended; of a child, the template is as it was read, if it changes, and no dispatch had
+        the same token.
 
         Args:
             read: the job as it was read.
             new: the job as it shall be.
-            allocation: its new current allocation.
+            allocation: its new current allocation; while the job waits for others, it is not in
+                the site's queue.
             task_token: the task token of the workflow that waits for the end of this run.
             birth: what goes with it, if the job is a template's new child.
 
         Raises:
             Conflict: one of them failed.
         """
+        waits = bool(new.waiting_on) and not allocation.client_status.terminal
         writes = [
             {"Put": self._put(job_item(new), as_read(read))},
-            {"Put": self._put(allocation_item(allocation), ABSENT)},
+            {"Put": self._put(allocation_item(allocation, held_back=waits), ABSENT)},
         ]
+        if waits:
+            writes += edges(self._table, new)
         if task_token is not None:
             key = table_keys.task_token(new.site, new.id, new.run)
             item = {**typed_key(key), "task_token": {"S": task_token}}
@@ -165,7 +171,7 @@ class JobTable:
                 ExpressionAttributeValues={":ttl": {"N": str(job.ttl or 0)}},
             )
 
-    def stop_unclaimed(self, read: Job, new: Job, *, now: int, ttl: int) -> None:
+    def stop_unclaimed(self, read: Job, new: Job, *, now: int, ttl: int, reason: str) -> None:
         """End the current allocation, which no puller has claimed.
 
         Conditions: the job is as it was read; the allocation is pending and has no token.
@@ -175,6 +181,7 @@ class JobTable:
             new: the job as it shall be.
             now: seconds since the epoch.
             ttl: when the allocation's item may be deleted, in seconds since the epoch.
+            reason: why, a sentence.
 
         Raises:
             Conflict: one of them failed.
@@ -191,7 +198,7 @@ class JobTable:
                 ":stopped": ClientStatus.STOPPED,
                 ":pending": ClientStatus.PENDING,
                 ":now": now,
-                ":reason": "stopped by the user before the site had claimed it",
+                ":reason": reason,
                 ":stop": Desired.STOP,
             },
         )

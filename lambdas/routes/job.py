@@ -39,7 +39,7 @@ def read_job(call: Call) -> Answer:
 
 def _shown(call: Call, job: Job) -> Answer:
     allocation = call.services.current(job)
-    view = nomad_views.job_view(job, allocation, call.services.reasons(allocation))
+    view = nomad_views.job_view(job, allocation, call.services.reasons(job, allocation))
     version = specification(call, job)
     if version is None or job.registration is None:
         return Answer(body=view)

@@ -94,7 +94,12 @@ def submit_script(call: Call) -> Answer:
         raise Refused(400, problems[0].problem, problems[0].remedy, tuple(problems))
     site = _site_with_room(call, submission.sites)
     found = call.services.submitting(site).submit(
-        submission, Submitter(name=call.identity.name, key=call.key)
+        submission,
+        Submitter(
+            name=call.identity.name,
+            key=call.key,
+            sites=frozenset(call.services.usable_sites(call.identity)),
+        ),
     )
     if isinstance(found, Announced):
         return Answer(body={"ID": found.job_id, "Site": site, "Upload": found.upload}, status=202)

@@ -26,6 +26,7 @@ from lambdas.ports.templates import Templates
 from lambdas.purge_requests import PurgeRequests
 from lambdas.registering import Registering
 from lambdas.rules import waiting
+from lambdas.rules.dependencies import waiting_sentence
 from lambdas.rules.identity import Identity
 from lambdas.rules.site_health import SiteHealth, health_of
 from lambdas.runs import Runs
@@ -182,18 +183,25 @@ class Services:
         found = self.reader.allocations(job.site, [job.current]) if job.current else []
         return found[0] if found else None
 
-    def reasons(self, allocation: Allocation | None) -> tuple[str, ...]:
-        """Why an allocation waits, each a sentence; empty if it does not."""
+    def reasons(self, job: Job, allocation: Allocation | None) -> tuple[str, ...]:
+        """Why a job waits, each a sentence; empty if it does not.
+
+        Args:
+            job: the job.
+            allocation: its current allocation.
+        """
         if allocation is None or allocation.client_status not in (
             ClientStatus.PENDING,
             ClientStatus.STARTING,
             ClientStatus.QUEUED,
         ):
             return ()
-        queued = allocation.client_status is ClientStatus.PENDING and allocation.token is None
+        others = waiting_sentence(job)
+        pending = allocation.client_status is ClientStatus.PENDING and allocation.token is None
         return waiting.reasons(
             allocation,
             self.health(allocation.site),
-            ahead=self.reader.ahead(allocation) if queued else None,
+            ahead=self.reader.ahead(allocation) if pending and others is None else None,
             now=self.clock(),
+            others=others,
         )

@@ -10,6 +10,7 @@ from job_protocol.elements import ElementsError, ElementState
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus, Desired, JobStatus, job_status_of, outcome_of
 from lambdas.rules.again import again
+from lambdas.rules.dependencies import waiting_sentence
 
 _DAY = 24 * 3600
 _RUNS = ElementState.RUNNING
@@ -55,7 +56,9 @@ def derive(job: Job, allocation: Allocation | None, now: int) -> Derived:
             client_status=allocation.client_status,
             status=status,
             outcome=outcome_of(allocation.client_status),
-            message=message_of(allocation) or _kept_message(job, allocation),
+            message=message_of(allocation)
+            or waiting_sentence(job)
+            or _kept_message(job, allocation),
             finished=(allocation.ended_at or now) if dead else None,
             ttl=now + allocation.keep_days * _DAY if dead and job.purge is None else None,
             # The results of a run that was to be purged while it ran go as well.

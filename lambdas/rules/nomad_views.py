@@ -83,6 +83,11 @@ def job_view(job: Job, allocation: Allocation | None, waiting: Iterable[str]) ->
         "AllocID": job.current,
         "Settings": to_attributes(settings) if settings else {},
         "Waiting": list(waiting),
+        "WaitingOn": [
+            {"Job": one.job, "Site": one.site or job.site, "On": one.on.value, "Run": one.run}
+            for one in job.waiting_on
+            if job.active
+        ],
         "Note": job.note,
         "Submitter": job.submitter,
         "Reasons": [

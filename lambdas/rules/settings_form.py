@@ -15,10 +15,11 @@ from pydantic.json_schema import WithJsonSchema
 
 from job_protocol.artifact_plan import read_artifact
 from job_protocol.artifact_source import ArtifactProblem
+from job_protocol.dependency import MOST_DEPENDENCIES
 from job_protocol.elements import MAX_ARRAY
 from job_protocol.items import from_attributes, to_attributes
 from job_protocol.job_settings import DEFAULT_DESTINATION, DEFAULT_RETRY_DELAY, JobSettings
-from job_protocol.object_keys import Problem
+from job_protocol.object_keys import MAX_JOB_ID_BYTES, Problem
 from job_protocol.path_patterns import problem_of
 from job_protocol.settings_document import CLOCK, DURATION, MEMORY, mebibytes_of, seconds_of
 
@@ -134,6 +135,22 @@ class ArtifactForm(_Form):
     headers: Texts = Field({}, description="Further headers of a request by HTTP.")
 
 
+class DependencyForm(_Form):
+    """Another job, which has to end before this one may start."""
+
+    job: Annotated[str, Field(min_length=1, max_length=MAX_JOB_ID_BYTES)] = Field(
+        description="Its id; there must be such a job."
+    )
+    on: Literal["afterok", "afterany", "afternotok"] = Field(
+        "afterok",
+        description="Which end: afterok, it is complete; afterany, whatever it is; afternotok, it "
+        "is not complete.",
+    )
+    site: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None, description="Its site; without it, the site of this job."
+    )
+
+
 class SettingsForm(_Form):
     """Settings of a job that a script cannot carry. Every field is optional."""
 
@@ -153,6 +170,11 @@ class SettingsForm(_Form):
         None,
         description="Runs the script as an array of so many elements; each finds its own number, "
         "from 0, in JOBFERRY_ARRAY_INDEX.",
+    )
+    sweep: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        None,
+        description="Path of an input, a CSV table: its first row names variables, and each "
+        "further row is an element of an array, which finds the row's values in them.",
     )
     max_running: Count | None = Field(
         None, description="How many elements of an array may run at once; not for TCS."
@@ -178,10 +200,14 @@ class SettingsForm(_Form):
     artifacts: Annotated[list[ArtifactForm], Field(max_length=_MAX_ARTIFACTS)] | None = Field(
         None, description="What the site fetches before the job starts."
     )
+    depends_on: Annotated[list[DependencyForm], Field(max_length=MOST_DEPENDENCIES)] | None = Field(
+        None, description="Jobs that have to end before this one may start."
+    )
 
 
 _NESTED: dict[str, type[_Form]] = {
     "artifacts": ArtifactForm,
+    "depends_on": DependencyForm,
     "inputs": SharedInputForm,
     "resources": ResourcesForm,
     "retries": RetriesForm,
@@ -212,7 +238,7 @@ def parse_settings(key: str, body: bytes) -> tuple[JobSettings, list[Problem]]:
         return JobSettings(), [
             Problem(key, "queue and partition name different queues", "state one of them")
         ]
-    if form.max_running is not None and form.count is None:
+    if form.max_running is not None and form.count is None and form.sweep is None:
         return JobSettings(), [
             Problem(key, "max_running is stated without count", "state how many elements there are")
         ]

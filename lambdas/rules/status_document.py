@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from job_protocol.allocation import Allocation
-from job_protocol.elements import ElementsError, ElementState
+from job_protocol.elements import Elements, ElementsError, ElementState, ranges
 from job_protocol.items import to_attributes
 from job_protocol.job import Job
 from job_protocol.object_keys import result_report_key
@@ -17,6 +17,9 @@ FORMAT = 1
 
 LISTED_ELEMENTS = 100
 """How many elements that did not complete the document names."""
+
+_MOST_RANGES = 20_000
+"""Characters of indexes that the document holds: 3,000 elements at least, far apart as they are."""
 
 _COUNTED = {
     "running": ElementState.RUNNING,
@@ -65,6 +68,7 @@ def details(
             "outcome": job.outcome.value if job.outcome else None,
             "message": job.message,
             "note": job.note,
+            "waiting_on": [to_attributes(one) for one in job.waiting_on if job.active] or None,
             "reasons": [to_attributes(problem) for problem in job.reasons] or None,
             "run": job.run or None,
             "submitter": job.submitter,
@@ -131,6 +135,7 @@ def _array_details(allocation: Allocation) -> dict[str, Any] | None:
         {
             "count": len(elements.all),
             **{name: number for name, number in counts.items() if number},
+            "not_complete": _not_complete(allocation, elements),
             "complete_before": len(elements.of(ElementState.KEPT)) or None,
             "failed_first": [
                 _without_none(
@@ -145,6 +150,15 @@ def _array_details(allocation: Allocation) -> dict[str, Any] | None:
             or None,
         }
     )
+
+
+def _not_complete(allocation: Allocation, elements: Elements) -> str | None:
+    """The indexes of all elements that an array has ended without, as in `3,7,10-12`."""
+    if not allocation.client_status.terminal:
+        return None
+    done = {*elements.of(ElementState.COMPLETE), *elements.of(ElementState.KEPT)}
+    text = ranges(index for index in range(len(elements.all)) if index not in done)
+    return text if text and len(text) <= _MOST_RANGES else None
 
 
 def render_details(document: dict[str, Any]) -> bytes:

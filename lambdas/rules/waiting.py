@@ -62,7 +62,12 @@ def meaning_of(words: str) -> str | None:
 
 
 def reasons(
-    allocation: Allocation, health: SiteHealth, *, ahead: int | None, now: int
+    allocation: Allocation,
+    health: SiteHealth,
+    *,
+    ahead: int | None,
+    now: int,
+    others: str | None = None,
 ) -> tuple[str, ...]:
     """Why an allocation has not started yet, each a sentence; empty if it does not wait.
 
@@ -71,10 +76,13 @@ def reasons(
         health: the state of its site.
         ahead: how many allocations are before it in the site's queue, if it is in the queue.
         now: seconds since the epoch.
+        others: which other jobs it waits for (`dependencies.waiting_sentence`), if it does.
     """
     status = allocation.client_status
     if status not in (ClientStatus.PENDING, ClientStatus.STARTING, ClientStatus.QUEUED):
         return ()
+    if others is not None and allocation.desired is not Desired.STOP:
+        return (f"it {others}",)
     found = [_site(health)] if health.silent else []
     if health.problem is not None and status is ClientStatus.PENDING:
         found.append(f"site {health.site} cannot take it now: {health.problem}")

@@ -41,6 +41,7 @@ def check_retry(site: Site, job: str) -> None:
         "count": 8,
         "complete": 6,
         "failed": 2,
+        "not_complete": "3,5",
         "failed_first": [
             {"index": 3, "state": "failed", "exit_code": 7},
             {"index": 5, "state": "failed", "exit_code": 9},

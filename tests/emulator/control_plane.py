@@ -15,6 +15,8 @@ from job_protocol.job import Job
 from job_protocol.manifest import Manifest
 from job_protocol.states import Word
 from lambdas.admission import Admission
+from lambdas.dependents import Dependents
+from lambdas.ports.dependency_table import DependencyTable
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import RESULT_METADATA, SiteBucket
 from lambdas.ports.site_directory import Site
@@ -123,6 +125,11 @@ class UserOfASite:
     def reasons(self, job_id: str) -> dict[str, str]:
         """Problem by key of a rejected upload."""
         return {reason.key: reason.problem for reason in self.job(job_id).reasons}
+
+    def tell_dependents(self, ended: Job) -> None:
+        """What the publisher does for the jobs that wait for one."""
+        edges = DependencyTable(self.dynamodb, self.table)
+        Dependents(self.jobs, edges, lambda: self.now).tell(ended)
 
     def item(self, pk: str, sk: str) -> dict[str, Any]:
         """An item as it lies in the table, with its index keys."""

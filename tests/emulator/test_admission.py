@@ -52,6 +52,7 @@ def _publish(user: UserOfASite, job_id: str) -> None:
         clock=lambda: user.now,
         new_lease=lambda: "lease",
         purge=lambda _site, _job: None,
+        tell_dependents=user.tell_dependents,
         **ports,
     ).publish(user.site, job_id)
 

@@ -26,7 +26,9 @@ from job_protocol.allocation import Allocation
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus, Desired, JobStatus, Word
 from lambdas.admission import Admission
+from lambdas.dependents import Dependents
 from lambdas.errors import Conflict, JobBusy
+from lambdas.ports.dependency_table import DependencyTable
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
@@ -161,8 +163,10 @@ class Ferry:
     def _publisher(self, record: Record) -> Callable[[], object]:
         events: Any = self.bus
         nobody: Any = None
+        table = JobTable(self.dynamodb, self.table)
+        edges = DependencyTable(self.dynamodb, self.table)
         publication = Publication(
-            table=JobTable(self.dynamodb, self.table),
+            table=table,
             bucket_of=lambda bucket: SiteBucket(self.s3, bucket),
             events=events,
             workflows=nobody,
@@ -170,6 +174,7 @@ class Ferry:
             clock=lambda: self.now,
             new_lease=lambda: uuid.uuid4().hex,
             purge=lambda _site, _job: None,
+            tell_dependents=Dependents(table, edges, lambda: self.now).tell,
         )
         return lambda: publication.publish(record.site, record.job)
 

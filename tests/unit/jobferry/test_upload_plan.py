@@ -152,6 +152,14 @@ def test_settings_join_the_settings_file(simulation: Path) -> None:
     }
 
 
+def test_dependencies_come_to_those_of_the_settings_file(simulation: Path) -> None:
+    first = {"job": "mesh", "on": "afterok", "site": "osaka"}
+    (simulation / "aws-job.json").write_text(json.dumps({"depends_on": [first]}))
+    second = {"job": "tables", "on": "afterany"}
+    upload = plan_upload("job0001", simulation, Settings(depends_on=[second]))
+    assert json.loads(upload.settings or b"") == {"depends_on": [first, second]}
+
+
 def test_without_settings_the_file_goes_as_it_is(simulation: Path) -> None:
     _write(simulation / "aws-job.json", '{"name": "wave"}')
     upload = without_earlier_settings(_plan(simulation, priority=None, results=()))

@@ -105,6 +105,7 @@ class MemoryCloud:
         self.now, self.every_transition = NOW, every_transition
         self._leases = 0
         self.purged: list[tuple[str, str]] = []
+        self.tell_dependents: Callable[[Job], None] = lambda _job: None
 
     @property
     def job(self) -> Job:
@@ -126,6 +127,7 @@ class MemoryCloud:
             clock=lambda: self.now,
             new_lease=self._new_lease,
             purge=lambda site, job_id: self.purged.append((site, job_id)),
+            tell_dependents=self.tell_dependents,
             **ports,
         )
 

@@ -163,14 +163,24 @@ def test_an_array_is_told_by_counts_and_by_what_did_not_complete() -> None:
     )
     array = details(a_job(), ended, now=NOW, site_last_seen=None)["allocation"]["array"]
     first = array.pop("failed_first")
-    assert array == {"count": 1000, "complete": 799, "failed": 200, "lost": 1, "complete_before": 1}
+    assert array == {
+        "count": 1000,
+        "complete": 799,
+        "failed": 200,
+        "lost": 1,
+        "complete_before": 1,
+        "not_complete": "0-199,999",
+    }
     assert len(first) == 100
     assert first[3] == {"index": 3, "state": "failed", "exit_code": 3}
 
 
 @pytest.mark.parametrize(
     ("status", "told"),
-    [(ClientStatus.PENDING, {"queued": 3}), (ClientStatus.FAILED, {"not_run": 3})],
+    [
+        (ClientStatus.PENDING, {"queued": 3}),
+        (ClientStatus.FAILED, {"not_run": 3, "not_complete": "0-2"}),
+    ],
 )
 def test_elements_of_an_array_that_never_ran_do_not_wait(
     status: ClientStatus, told: dict[str, int]

@@ -77,6 +77,12 @@ def test_the_schedulers_words_come_with_their_meaning(words: str, meaning: str) 
     assert meaning in found
 
 
+def test_a_job_that_waits_for_others_says_so_and_nothing_of_the_queue() -> None:
+    others = "waits for mesh (afterok)"
+    found = reasons(an_allocation(), health(), ahead=None, now=NOW, others=others)
+    assert found == ("it waits for mesh (afterok)",)
+
+
 def test_unknown_words_stand_alone() -> None:
     queued = an_allocation(client_status=ClientStatus.QUEUED, scheduler="slurm", reason="Zzz")
     assert reasons(queued, ALIVE, ahead=None, now=NOW) == ("slurm says: Zzz",)
