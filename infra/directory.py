@@ -87,6 +87,12 @@ class Directory(Construct):
             access.role.role_arn,
             f"A role with that policy, for the puller of site {site.name}",
         )
+        if access.anywhere is not None:
+            self._output(
+                f"PullerAwsConfig{name}",
+                access.anywhere.configuration,
+                f"For ~/.aws/config of the puller of site {site.name}: name your two files in it",
+            )
         self._output(
             f"PullerSettings{name}",
             f'site = "{site.name}"\n'

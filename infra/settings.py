@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, cast
 
+from infra.roles_anywhere_settings import RolesAnywhereSettings, read_roles_anywhere
 from job_protocol.elements import MAX_ARRAY
 
 SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
@@ -48,6 +49,7 @@ class SiteSettings:
         puller_principals: ARNs of who may assume the puller's role; none means every principal
             of the account whose own policy allows it.
         silent_after_minutes: after how long without a heartbeat the alarm goes off, in minutes.
+        roles_anywhere: whose certificates lead to the puller's rights, if any.
     """
 
     name: str
@@ -58,6 +60,7 @@ class SiteSettings:
     noncurrent_days: int = 90
     puller_principals: tuple[str, ...] = ()
     silent_after_minutes: int = 180
+    roles_anywhere: RolesAnywhereSettings | None = None
 
     @property
     def logical_name(self) -> str:
@@ -292,7 +295,17 @@ def _site(name: str, given: object) -> SiteSettings:
         silent_after_minutes=number(
             "silent_after_minutes", _LEAST_SILENT_MINUTES, _MINUTES_OF_A_DAY
         ),
+        roles_anywhere=_roles_anywhere(name, given.get("roles_anywhere")),
     )
+
+
+def _roles_anywhere(site: str, value: object) -> RolesAnywhereSettings | None:
+    if value is None:
+        return None
+    try:
+        return read_roles_anywhere(value)
+    except ValueError as error:
+        raise SettingsError(f"roles_anywhere of site {site!r}: {error}") from error
 
 
 def _principals(site: str, value: object) -> tuple[str, ...]:
