@@ -71,6 +71,12 @@ class Directory(Construct):
                 "max_array_size": site.max_array_size,
                 "keep_days": site.keep_days,
                 "silent_after_minutes": site.silent_after_minutes,
+                **({"limits": dict(site.limits)} if site.limits else {}),
+                **(
+                    {"submitter_limits": dict(site.submitter_limits)}
+                    if site.submitter_limits
+                    else {}
+                ),
             }
         )
         name = site.logical_name

@@ -43,6 +43,7 @@ class Job:
         submitted: time of this run's upload.
         finished: time at which the job became dead.
         submitter: who submitted this run through the API: an ARN, a token's name, a JWT's subject.
+        counted: sort keys of the counters of active jobs that this run is counted in.
         awaited: whether a workflow waits for the end of this run (see `table_keys.task_token`).
         message: why the job is in this state, a sentence.
         note: why the user's last word changed nothing, a sentence.
@@ -73,6 +74,7 @@ class Job:
     submitted: int | None = None
     finished: int | None = None
     submitter: str | None = None
+    counted: tuple[str, ...] = decoded_by(tuple, default=())
     awaited: bool = False
     message: str | None = None
     note: str | None = None

@@ -14,10 +14,12 @@ from job_protocol.manifest import INLINE_LIMIT, Manifest
 from job_protocol.object_keys import Problem
 from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role
 from lambdas.errors import Conflict
+from lambdas.ports import counters
 from lambdas.ports.job_items import as_folder
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
+from lambdas.rules import site_limits
 from lambdas.rules.again import again
 
 STOPPED_AT_ONCE = "stopped by the user before it had begun"
@@ -165,6 +167,7 @@ class Runs:
 
         Raises:
             Conflict: the job changed meanwhile.
+            LimitReached: it would exceed a limit of the site.
         """
         allocation = Allocation(
             site=self.site.name,
@@ -176,6 +179,7 @@ class Runs:
             settings=settings,
             keep_days=self.site.keep_days,
         )
+        charged = self._charges(cause, sum(entry.size for entry in manifest.entries))
         packed = manifest.pack()
         if len(packed) <= INLINE_LIMIT:
             allocation = replace(allocation, manifest=packed)
@@ -186,9 +190,21 @@ class Runs:
             self._new_run(job_id, cause, job),
             current=allocation.id,
             client_status=ClientStatus.PENDING,
+            counted=site_limits.counted_by(charged),
         )
-        self.table.create_allocation(job, new, allocation, task_token=cause.task_token)
+        counters.create_run(
+            self.table, job, new, allocation, task_token=cause.task_token, charges=charged
+        )
         return new
+
+    def _charges(self, cause: Cause, size: int) -> tuple[site_limits.Charge, ...]:
+        return site_limits.charges(
+            self.site.quotas,
+            site=self.site.name,
+            submitter=cause.submitter,
+            size=size,
+            now=self.clock(),
+        )
 
     def start_again(self, job: Job, cause: Cause) -> Job | None:
         """Create a run with the inputs of the last one; of an array, of what is not complete.
@@ -202,6 +218,7 @@ class Runs:
 
         Raises:
             Conflict: the job changed meanwhile.
+            LimitReached: it would exceed a limit of the site.
         """
         ended = self.table.allocation(job.site, job.current) if job.current else None
         if ended is None or (ended.manifest is None and ended.manifest_of is None):
@@ -213,12 +230,16 @@ class Runs:
             attempt=0,
             now=self.clock(),
         )
+        charged = self._charges(cause, 0)  # nothing new was uploaded
         new = replace(
             self._new_run(job.id, cause, job),
             current=allocation.id,
             client_status=ClientStatus.PENDING,
+            counted=site_limits.counted_by(charged),
         )
-        self.table.create_allocation(job, new, allocation, task_token=cause.task_token)
+        counters.create_run(
+            self.table, job, new, allocation, task_token=cause.task_token, charges=charged
+        )
         return new
 
     def stopped_at_once(self, job: Job, cause: Cause) -> Job:
