@@ -17,6 +17,7 @@ PIP_OPTIONS := --quiet --disable-pip-version-check
 # Which tests: `make test TESTS=tests/unit`, and further words for pytest in PYTEST_ARGS.
 TESTS ?=
 PYTEST_ARGS ?=
+FUZZ_ARGS ?=
 
 export PIP_NO_INPUT := 1
 
@@ -47,6 +48,16 @@ puller: install ## build the puller as one file for a site, build/jobferry-pulle
 .PHONY: test
 test: install ## run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+
+.PHONY: fuzz
+fuzz: install ## 100,000 broken inputs for each parser of outside input (FUZZ_ARGS='--seed 2')
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+.PHONY: audit
+audit: install ## known weaknesses of the locked packages (needs pip-audit and its service)
+	@command -v pip-audit >/dev/null || { \
+		echo 'error: there is no pip-audit; install it outside of $(VENV), as with pipx' >&2; exit 1; }
+	for locked in requirements/*.txt; do pip-audit --require-hashes --requirement "$$locked"; done
 
 .PHONY: bench
 bench: install $(BENCH_VENV)/.installed ## measure everything, write docs/benchmarks.md (an hour, a machine for itself)

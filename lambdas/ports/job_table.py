@@ -120,7 +120,7 @@ class JobTable:
     ) -> None:
         """Write a job item and its new current allocation, both or neither.
 
-        Conditions: the job is as it was read, the allocation does not exist, and those of `further`.
+        Conditions: the job is as it was read, the allocation does not exist; those of `further`.
 
         Args:
             read: the job as it was read.

@@ -1,0 +1,61 @@
+"""Makes inputs out of samples: by edits, which Hypothesis can shrink and the long form can draw."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hypothesis import strategies as st
+
+_MOST_EDITS = 6
+_MOST_CUT = 24
+_PLACES = 1 << 16
+WORDS = (
+    *(b"", b"\0", b"\n", b"\r\n", b"\xff", b"\xf0\x9f\x98\x80", b"\xe2\x80\xae", b" ", b"\t"),
+    *(b"/", b"//", b"../", b"..", b".", b"\\", b"%2e%2e/", b"~", b"*", b"?", b"#", b"$", b"${"),
+    *(b"{", b"}", b"[", b"]", b"(", b")", b'"', b"'", b"<", b">", b"&", b"=", b",", b":", b";"),
+    *(b"0", b"-1", b"1e999", b"99999999999999999999", b"NaN", b"null", b"true", b"[[[[", b"-"),
+)
+"""What breaks parsers of many kinds."""
+
+
+class Edit(NamedTuple):
+    """One change: at a place (a part of 65,536 of the length) cut bytes out and put others in."""
+
+    at: int
+    cut: int
+    put: bytes
+
+
+def edited(sample: bytes, edits: Sequence[Edit]) -> bytes:
+    """The sample with the edits, one after the other."""
+    for edit in edits:
+        place = edit.at * (len(sample) + 1) // _PLACES
+        sample = sample[:place] + edit.put + sample[place + edit.cut :]
+    return sample
+
+
+def inputs(samples: Sequence[bytes], words: Sequence[bytes]) -> st.SearchStrategy[bytes]:
+    """Inputs for Hypothesis."""
+    put = st.sampled_from((*WORDS, *words)) | st.binary(max_size=6)
+    edit = st.builds(Edit, st.integers(0, _PLACES - 1), st.integers(0, _MOST_CUT), put)
+    return st.builds(
+        edited, st.sampled_from(samples), st.lists(edit, max_size=_MOST_EDITS)
+    ) | st.binary(max_size=40)
+
+
+def drawn(source: random.Random, samples: Sequence[bytes], words: Sequence[bytes]) -> bytes:
+    """One input for the long form; as `inputs`, a hundred times as fast."""
+    if source.random() < 0.02:
+        return source.randbytes(source.randrange(60))
+    known = (*WORDS, *words)
+    edits = [
+        Edit(
+            source.randrange(_PLACES),
+            source.choice((0, 0, 1, 2, source.randrange(_MOST_CUT))),
+            source.choice(known) if source.random() < 0.7 else source.randbytes(2),
+        )
+        for _ in range(source.randrange(_MOST_EDITS + 1))
+    ]
+    return edited(source.choice(samples), edits)
