@@ -22,11 +22,14 @@ from lambdas.rules.mark import word_of_body
 from lambdas.rules.run_script.render import JobRefused, render_script
 from lambdas.rules.settings_form import parse_settings
 from lambdas.rules.shared_inputs import requests_of
+from lambdas.rules.submission import content_problems
 from lambdas.rules.submission_form import read_submission
+from lambdas.rules.upload import Limits
 from tests.fuzz.target import Target, text_of
 
 _DOCUMENTED = Path(__file__).parents[1] / "unit/lambdas/job_file/documented"
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
+_LIMITS = Limits(files=100, size=10**9)
 _CLOCK = Clock(parse_cron=CronExpression.parse, time_zone=time_zone)
 
 
@@ -161,9 +164,10 @@ def submission(data: bytes) -> None:
         document = json.loads(data)
         found, problems = read_submission(document)
         assert (found is None) == bool(problems)
-        if found is not None:
-            for file in found.files:
-                assert not object_keys.input_path_problems("job", [file.path])
+        if found is not None and not content_problems("job", found, _LIMITS):
+            for file in (*found.files, *found.uploads):
+                stays_inside(file.path)
+                assert file.path not in object_keys.STATUS_NAMES
 
 
 _SETTINGS = (
