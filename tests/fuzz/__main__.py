@@ -39,7 +39,7 @@ def fuzz(target: Target, count: int, seed: int) -> int:
     found: dict[str, bytes] = {}
     start = time.monotonic()
     for _ in range(count):
-        data = drawn(source, target.samples, target.words)
+        data = drawn(source, target.samples, target.words, json_too=target.is_json)
         signal.alarm(WATCHDOG_SECONDS)
         try:
             target.run(data)

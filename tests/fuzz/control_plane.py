@@ -21,10 +21,10 @@ from lambdas.rules.job_file.validation import Clock, admit
 from lambdas.rules.mark import word_of_body
 from lambdas.rules.run_script.render import JobRefused, render_script
 from lambdas.rules.settings_form import parse_settings
-from lambdas.rules.shared_inputs import requests_of
+from lambdas.rules.shared_inputs import entries_of, requests_of
 from lambdas.rules.submission import content_problems
 from lambdas.rules.submission_form import read_submission
-from lambdas.rules.upload import Limits
+from lambdas.rules.upload import Limits, ObjectVersion
 from tests.fuzz.target import Target, text_of
 
 _DOCUMENTED = Path(__file__).parents[1] / "unit/lambdas/job_file/documented"
@@ -78,6 +78,14 @@ def settings(data: bytes) -> None:
         stays_inside(plan.folder)
     requests, wrong = requests_of("job", found.inputs)
     assert wrong or len(requests) == len(found.inputs)
+    for request in requests:
+        assert not request.shared.source.startswith(object_keys.OWN_PREFIX)
+        key = request.shared.source + ("below/it" if request.is_folder else "")
+        entries, _ = entries_of(request, [ObjectVersion(key, "v", 1, 0)])
+        paths = [entry.path for entry in entries]
+        if not object_keys.input_path_problems("job", paths):
+            for path in paths:
+                stays_inside(path)
 
 
 def job_file(data: bytes) -> None:
@@ -198,7 +206,7 @@ TARGETS = (
         (b"aws-job-", b"aws-job-stat.txt"),
     ),
     Target("status words", words, tuple(word.body for word in Word)),
-    Target("aws-job.json", settings, _SETTINGS, (b'"count":', b'"inputs":', b"Gi", b"1d")),
+    Target("aws-job.json", settings, _SETTINGS, (b'"count":', b'"inputs":', b"Gi", b"1d"), True),
     Target(
         "job files in HCL",
         job_file,
@@ -210,6 +218,7 @@ TARGETS = (
         registration,
         tuple(path.read_bytes() for path in sorted(_DOCUMENTED.glob("*.json"))),
         (b'"Periodic":', b'"Tasks":', b'"Config":', b"{}"),
+        True,
     ),
     Target("cron expressions", cron, _CRON, (b"L", b"W", b"#", b"/", b"-", b",", b"jan", b"mon")),
     Target("time zones", zones, (b"Asia/Tokyo", b"UTC", b"Europe/Berlin", b"Etc/GMT+9")),
@@ -219,7 +228,7 @@ TARGETS = (
         manifest,
         (b'[["a","v",1],["b/","v2",0,"shared/b"]]', Manifest(()).pack(), b"[]"),
     ),
-    Target("metadata of dispatches", dispatch, (b'{"a": "1", "b": "2"}', b'{"a": ""}')),
+    Target("metadata of dispatches", dispatch, (b'{"a": "1", "b": "2"}', b'{"a": ""}'), (), True),
     Target(
         "submissions",
         submission,
@@ -230,5 +239,6 @@ TARGETS = (
             + b'"}]}',
         ),
         (b'"Sites":', b'"Path":', b'"PartSize":', b'"Base64":'),
+        True,
     ),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
-from typing import NamedTuple
+from copy import deepcopy
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
@@ -36,17 +38,58 @@ def edited(sample: bytes, edits: Sequence[Edit]) -> bytes:
     return sample
 
 
-def inputs(samples: Sequence[bytes], words: Sequence[bytes]) -> st.SearchStrategy[bytes]:
+VALUES: tuple[Any, ...] = (
+    *(None, True, False, 0, -1, 1, 2**63, 1e308, 0.5, "", "a", "../x", "/etc/passwd", "a\0b"),
+    *("\ud800", "x" * 5000, "${a.b}", "1h", [], {}, [[]], {"a": {}}, ["a", 1], {"": None}),
+)
+"""What stands where something else should."""
+
+
+def restructured(source: random.Random, sample: bytes) -> bytes:
+    """A JSON document with one to three of its values replaced, removed or put elsewhere."""
+    document = json.loads(sample)
+    for _ in range(source.randrange(1, 4)):
+        document = _replaced(source, document)
+    return json.dumps(document).encode()
+
+
+def _replaced(source: random.Random, value: Any) -> Any:
+    if not value or not isinstance(value, (dict, list)) or source.random() < 0.15:
+        return deepcopy(source.choice(VALUES))
+    places = list(value) if isinstance(value, dict) else list(range(len(value)))
+    place = source.choice(places)
+    what = source.random()
+    if what < 0.1:
+        del value[place]
+    elif what < 0.2 and isinstance(value, dict):
+        value[source.choice(("ID", "", "a/b", "Name", "x" * 300))] = deepcopy(value[place])
+    elif what < 0.2:
+        value.append(deepcopy(value[place]))
+    else:
+        value[place] = _replaced(source, value[place])
+    return value
+
+
+def inputs(
+    samples: Sequence[bytes], words: Sequence[bytes], *, json_too: bool
+) -> st.SearchStrategy[bytes]:
     """Inputs for Hypothesis."""
     put = st.sampled_from((*WORDS, *words)) | st.binary(max_size=6)
     edit = st.builds(Edit, st.integers(0, _PLACES - 1), st.integers(0, _MOST_CUT), put)
-    return st.builds(
-        edited, st.sampled_from(samples), st.lists(edit, max_size=_MOST_EDITS)
-    ) | st.binary(max_size=40)
+    edits = st.lists(edit, max_size=_MOST_EDITS)
+    made = st.builds(edited, st.sampled_from(samples), edits) | st.binary(max_size=40)
+    if not json_too:
+        return made
+    randoms = st.randoms(use_true_random=False)
+    return made | st.builds(restructured, randoms, st.sampled_from(samples))
 
 
-def drawn(source: random.Random, samples: Sequence[bytes], words: Sequence[bytes]) -> bytes:
+def drawn(
+    source: random.Random, samples: Sequence[bytes], words: Sequence[bytes], *, json_too: bool
+) -> bytes:
     """One input for the long form; as `inputs`, a hundred times as fast."""
+    if json_too and source.random() < 0.5:
+        return restructured(source, source.choice(samples))
     if source.random() < 0.02:
         return source.randbytes(source.randrange(60))
     known = (*WORDS, *words)

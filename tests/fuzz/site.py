@@ -170,7 +170,7 @@ TARGETS = (
     Target("answers of TCS", tcs, _transcripts("tcs"), (b"JOB_ID", b",", b"ST", b"END")),
     Target("tar archives", _unpacking("tar", "tar.gz"), _TARS, (b"ustar", b"../", b"\0" * 12)),
     Target("zip archives", _unpacking("zip"), _ZIPS, (b"PK\x01\x02", b"PK\x05\x06", b"../")),
-    Target("journal files", journal, (_RECORD,), (b'"hex":', b'"phase":', b'"end":')),
+    Target("journal files", journal, (_RECORD,), (b'"hex":', b'"phase":', b'"end":'), True),
     Target("start and exit files", exit_files, _EXIT, (b"id=", b"code=", b"end\n", b"restart=")),
     Target(
         "certificates",

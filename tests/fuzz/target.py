@@ -16,12 +16,14 @@ class Target:
             is as it must be, or the parser refused it by its own error.
         samples: valid inputs, to begin with.
         words: words of its language.
+        is_json: whether the samples are JSON documents, whose values can be exchanged too.
     """
 
     name: str
     run: Callable[[bytes], object]
     samples: tuple[bytes, ...]
     words: tuple[bytes, ...] = ()
+    is_json: bool = False
 
 
 def text_of(data: bytes) -> str:

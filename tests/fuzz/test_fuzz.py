@@ -23,7 +23,7 @@ def test_samples_are_read(target: Target) -> None:
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_no_input_breaks_a_parser(target: Target, data: st.DataObject) -> None:
-    target.run(data.draw(inputs(target.samples, target.words)))
+    target.run(data.draw(inputs(target.samples, target.words, json_too=target.is_json)))
 
 
 def test_what_a_target_finds_is_reported() -> None:
