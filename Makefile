@@ -19,6 +19,7 @@ TESTS ?=
 PYTEST_ARGS ?=
 # Files of tests that run at once, each with an emulator and clusters of its own: most of them wait.
 WORKERS ?= 3
+FUZZ_ARGS ?=
 
 export PIP_NO_INPUT := 1
 
@@ -49,6 +50,16 @@ puller: install ## build the puller as one file for a site, build/jobferry-pulle
 .PHONY: test
 test: install ## run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS) $(PYTEST_ARGS)
+
+.PHONY: fuzz
+fuzz: install ## 100,000 broken inputs for each parser of outside input (FUZZ_ARGS='--seed 2')
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+.PHONY: audit
+audit: install ## known weaknesses of the locked packages (needs pip-audit and its service)
+	@command -v pip-audit >/dev/null || { \
+		echo 'error: there is no pip-audit; install it outside of $(VENV), as with pipx' >&2; exit 1; }
+	for locked in requirements/*.txt; do pip-audit --require-hashes --requirement "$$locked"; done
 
 .PHONY: bench
 bench: install $(BENCH_VENV)/.installed ## measure everything, write docs/benchmarks.md (an hour, a machine for itself)

@@ -208,10 +208,13 @@ def _leading_keys(*patterns: str) -> dict[str, object]:
 def _rights(
     table: dynamodb.Table, buckets: Sequence[BucketName], parameters: str, purges: sqs.Queue
 ) -> list[iam.PolicyStatement]:
-    status_objects = [
-        bucket.objects(f"*{name}")
+    of_others = [
+        bucket.objects(pattern)
         for bucket in buckets
-        for name in sorted(object_keys.STATUS_NAMES)
+        for pattern in (
+            *(f"*{name}" for name in sorted(object_keys.STATUS_NAMES)),
+            object_keys.PULLER_FILE,
+        )
     ]
     return [
         iam.PolicyStatement(
@@ -258,10 +261,10 @@ def _rights(
             resources=[bucket.objects() for bucket in buckets],
         ),
         iam.PolicyStatement(
-            sid="NotWhatThePublisherWrites",
+            sid="NotWhatOthersWrite",
             effect=iam.Effect.DENY,
             actions=["s3:PutObject"],
-            resources=status_objects,
+            resources=of_others,
         ),
         iam.PolicyStatement(
             sid="Purges", actions=["sqs:SendMessage"], resources=[purges.queue_arn]

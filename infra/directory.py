@@ -71,6 +71,12 @@ class Directory(Construct):
                 "max_array_size": site.max_array_size,
                 "keep_days": site.keep_days,
                 "silent_after_minutes": site.silent_after_minutes,
+                **({"limits": dict(site.limits)} if site.limits else {}),
+                **(
+                    {"submitter_limits": dict(site.submitter_limits)}
+                    if site.submitter_limits
+                    else {}
+                ),
             }
         )
         name = site.logical_name
@@ -87,6 +93,12 @@ class Directory(Construct):
             access.role.role_arn,
             f"A role with that policy, for the puller of site {site.name}",
         )
+        if access.anywhere is not None:
+            self._output(
+                f"PullerAwsConfig{name}",
+                access.anywhere.configuration,
+                f"For ~/.aws/config of the puller of site {site.name}: name your two files in it",
+            )
         self._output(
             f"PullerSettings{name}",
             f'site = "{site.name}"\n'

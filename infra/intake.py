@@ -13,6 +13,7 @@ from infra.acknowledgements import acknowledge_wildcards
 from infra.dead_letters import dead_letter_queue
 from infra.function import ControlPlaneFunction, FunctionBasis
 from infra.names import MANIFEST_OBJECTS, BucketName
+from infra.token_guard import not_the_tokens
 
 
 class Intake(Construct):
@@ -62,6 +63,7 @@ class Intake(Construct):
                     ],
                     resources=[table.table_arn],
                 ),
+                not_the_tokens(table),
                 iam.PolicyStatement(
                     sid="WhatWasUploaded",
                     # Without s3:ListBucket S3 answers 403, not 404, for what is not there.

@@ -17,6 +17,7 @@ from infra.dead_letters import dead_letter_queue
 from infra.function import ControlPlaneFunction, FunctionBasis
 from infra.names import BucketName
 from infra.settings import EventTransitions, LambdaPlatform
+from infra.token_guard import not_the_tokens
 from job_protocol import object_keys
 from job_protocol.states import ClientStatus, JobStatus
 
@@ -223,6 +224,7 @@ class Publisher(Construct):
                 ],
                 resources=[table.table_arn],
             ),
+            not_the_tokens(table),
             iam.PolicyStatement(
                 sid="StatusObjects",
                 actions=["s3:PutObject"],

@@ -1,4 +1,4 @@
-"""What a site's puller may do in AWS: a policy, and a role that has it."""
+"""What a site's puller may do in AWS: a policy, and the roles that have it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from constructs import Construct
 from infra.acknowledgements import acknowledge_wildcards
 from infra.job_table import JobTable
 from infra.names import MANIFEST_OBJECTS, REGISTERED_OBJECTS, BucketName
+from infra.roles_anywhere import RolesAnywhere
 from infra.settings import SiteSettings
 from job_protocol import object_keys, table_keys
 
@@ -100,6 +101,15 @@ class PullerAccess(Construct):
             assumed_by=_trusted(site),
             managed_policies=[self.policy],
         )
+        self.anywhere: RolesAnywhere | None = None
+        if site.roles_anywhere is not None:
+            self.anywhere = RolesAnywhere(
+                self,
+                "Anywhere",
+                site=site.name,
+                policy=self.policy,
+                settings=site.roles_anywhere,
+            )
 
 
 def _leading_keys(partitions: list[str]) -> dict[str, object]:

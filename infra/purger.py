@@ -15,6 +15,7 @@ from infra.acknowledgements import acknowledge_wildcards
 from infra.dead_letters import dead_letter_queue
 from infra.function import ControlPlaneFunction, FunctionBasis
 from infra.names import BucketName
+from infra.token_guard import not_the_tokens
 
 _TIMEOUT = cdk.Duration.minutes(5)
 _VISIBILITY = cdk.Duration.minutes(30)
@@ -78,6 +79,7 @@ class Purger(Construct):
                     ],
                     resources=[table.table_arn],
                 ),
+                not_the_tokens(table),
                 iam.PolicyStatement(
                     sid="WhatTheyHave",
                     actions=["s3:ListBucketVersions"],

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, cast
 
+from infra.roles_anywhere_settings import RolesAnywhereSettings, read_roles_anywhere
 from job_protocol.elements import MAX_ARRAY
 
 SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
@@ -21,6 +22,9 @@ MAX_STAGE_AND_SITE_LENGTH = 25
 
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1827, 3653)
 """What CloudWatch Logs accepts (API reference, PutRetentionPolicy), up to ten years."""
+
+QUOTA_KEYS = ("active_jobs", "jobs_a_day", "bytes_a_day")
+"""Jobs that have not ended; runs, and bytes of their inputs, created in a day of UTC."""
 
 _GIB = 1024**3
 _MINUTES_OF_A_DAY = 24 * 60
@@ -48,6 +52,9 @@ class SiteSettings:
         puller_principals: ARNs of who may assume the puller's role; none means every principal
             of the account whose own policy allows it.
         silent_after_minutes: after how long without a heartbeat the alarm goes off, in minutes.
+        roles_anywhere: whose certificates lead to the puller's rights, if any.
+        limits: what the site takes of everybody together, by name (`QUOTA_KEYS`).
+        submitter_limits: what it takes of each submitter of the API, by name.
     """
 
     name: str
@@ -58,6 +65,9 @@ class SiteSettings:
     noncurrent_days: int = 90
     puller_principals: tuple[str, ...] = ()
     silent_after_minutes: int = 180
+    roles_anywhere: RolesAnywhereSettings | None = None
+    limits: tuple[tuple[str, int], ...] = ()
+    submitter_limits: tuple[tuple[str, int], ...] = ()
 
     @property
     def logical_name(self) -> str:
@@ -302,7 +312,25 @@ def _site(name: str, given: object) -> SiteSettings:
         silent_after_minutes=number(
             "silent_after_minutes", _LEAST_SILENT_MINUTES, _MINUTES_OF_A_DAY
         ),
+        roles_anywhere=_roles_anywhere(name, given.get("roles_anywhere")),
+        limits=_quota(name, "limits", given.get("limits", {})),
+        submitter_limits=_quota(name, "submitter_limits", given.get("submitter_limits", {})),
     )
+
+
+def _quota(site: str, key: str, value: object) -> tuple[tuple[str, int], ...]:
+    name = f"{key} of site {site!r}"
+    given = _known(name, value, QUOTA_KEYS)
+    return tuple((key, _whole_number(f"{key} of {name}", given[key], 1)) for key in sorted(given))
+
+
+def _roles_anywhere(site: str, value: object) -> RolesAnywhereSettings | None:
+    if value is None:
+        return None
+    try:
+        return read_roles_anywhere(value)
+    except ValueError as error:
+        raise SettingsError(f"roles_anywhere of site {site!r}: {error}") from error
 
 
 def _principals(site: str, value: object) -> tuple[str, ...]:

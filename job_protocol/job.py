@@ -71,6 +71,7 @@ class Job:
         submitted: time of this run's upload.
         finished: time at which the job became dead.
         submitter: who submitted this run through the API: an ARN, a token's name, a JWT's subject.
+        counted: sort keys of the counters of active jobs that this run is counted in.
         awaited: whether a workflow waits for the end of this run (see `table_keys.task_token`).
         waiting_on: what has to come before this run and has not; where the run has ended, what it
             never got.
@@ -110,6 +111,7 @@ class Job:
     submitted: int | None = None
     finished: int | None = None
     submitter: str | None = None
+    counted: tuple[str, ...] = decoded_by(tuple, default=())
     awaited: bool = False
     waiting_on: tuple[Dependency, ...] = decoded_by(dependencies, default=())
     dependents: bool = False

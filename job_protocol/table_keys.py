@@ -113,6 +113,25 @@ def due_partition() -> str:
     return "DUE"
 
 
+def active_count(site: str, submitter: str | None) -> Key:
+    """How many jobs of a site, or of one submitter there, have not ended; only where limited."""
+    return Key(f"U#{site}", _counter("ACTIVE", submitter))
+
+
+def day_count(site: str, day: str, submitter: str | None) -> Key:
+    """What came to a site in a day (`2026-01-31`, UTC), from all or one; only where limited."""
+    return Key(f"U#{site}", _counter(day, submitter))
+
+
+def counter(site: str, sort_key: str) -> Key:
+    """A counter of a site by its sort key."""
+    return Key(f"U#{site}", sort_key)
+
+
+def _counter(what: str, submitter: str | None) -> str:
+    return what if submitter is None else f"{what}#{submitter}"
+
+
 def allocation_partitions(site: str) -> list[str]:
     """All partition keys under which a site's allocations lie."""
     return [f"A#{site}#{digit}" for digit in HEX_DIGITS]

@@ -11,7 +11,7 @@ from job_protocol.job import Job
 from job_protocol.object_keys import Problem
 from job_protocol.states import JOBFERRY_WORDS, JobStatus, Outcome, Role, Word
 from lambdas.dependents import look_up
-from lambdas.errors import Conflict, ControlPlaneError
+from lambdas.errors import Conflict, ControlPlaneError, LimitReached
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
@@ -110,8 +110,13 @@ class Admission:
         if not marks.is_newer(mark.sequencer, job.stop_sequencer):
             stopped = replace(self._runs.stopped_at_once(job, cause), current=job.current)
             self._table.replace_job(job, stopped)
-        elif self._runs.start_again(job, cause) is None:
-            self._reassert(job, mark, marks.NOTHING_RECORDED)
+            return
+        try:
+            if self._runs.start_again(job, cause) is None:
+                self._reassert(job, mark, marks.NOTHING_RECORDED)
+        except LimitReached as limit:
+            note = f"{Word.JOB_RETRY} changed nothing: {limit}; {limit.remedy}."
+            self._reassert(job, mark, note)
 
     def _remember_stop(self, job_id: str, decision: Decision, mark: Mark, job: Job | None) -> None:
         if decision.problem is None and job is not None:
@@ -178,14 +183,17 @@ class Admission:
         if problems := problems or self._runs.take_place(job_id):
             self._reject(job_id, mark, job, tuple(problems))
             return
-        self._runs.start(
-            job_id,
-            _cause(mark),
-            job,
-            manifest=upload.manifest,
-            settings=upload.settings,
-            stands=dependencies.standing(site, wanted, named),
-        )
+        try:
+            self._runs.start(
+                job_id,
+                _cause(mark),
+                job,
+                manifest=upload.manifest,
+                settings=upload.settings,
+                stands=dependencies.standing(site, wanted, named),
+            )
+        except LimitReached as limit:
+            self._reject(job_id, mark, job, limit.problems)
 
 
 def _cause(mark: Mark) -> Cause:

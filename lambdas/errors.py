@@ -43,5 +43,12 @@ class Refused(ControlPlaneError):
         self.problems = problems
 
 
+class LimitReached(Refused):
+    """A run would exceed a limit of its site; nothing of it was written."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(429, problems[0].problem, problems[0].remedy, problems)
+
+
 class UnknownBucket(ControlPlaneError):
     """An event came from a bucket that belongs to no site of this deployment."""

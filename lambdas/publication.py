@@ -12,6 +12,7 @@ from job_protocol.items import SCHEMA_VERSION
 from job_protocol.job import Job
 from job_protocol.states import JobStatus, Outcome
 from lambdas.errors import Conflict, JobBusy
+from lambdas.ports import counters
 from lambdas.ports.event_bus import EventBus
 from lambdas.ports.job_table import JobTable
 from lambdas.rules.derivation import derive
@@ -119,6 +120,9 @@ class Publication:
         held = new if foreign else replace(new, lease=lease, lease_until=now + LEASE_SECONDS)
         if successor is not None:
             self.table.create_allocation(read, held, successor)
+        elif read.counted and not held.active:
+            held = replace(held, counted=())
+            counters.end_run(self.table, read, held)
         elif held != read:
             self.table.replace_job(read, held)
         if foreign:

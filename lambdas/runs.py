@@ -15,10 +15,12 @@ from job_protocol.object_keys import Problem
 from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role
 from lambdas.dependents import look_up
 from lambdas.errors import Conflict
+from lambdas.ports import counters
 from lambdas.ports.job_items import Birth, as_folder
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
+from lambdas.rules import site_limits
 from lambdas.rules.again import again
 from lambdas.rules.dependencies import Standing, standing
 from lambdas.rules.revision import touched
@@ -180,6 +182,7 @@ class Runs:
 
         Raises:
             Conflict: the job changed meanwhile.
+            LimitReached: it would exceed a limit of the site.
         """
         allocation = Allocation(
             site=self.site.name,
@@ -192,6 +195,7 @@ class Runs:
             settings=replace(settings, depends_on=()),
             keep_days=self.site.keep_days,
         )
+        charged = self._charges(cause, sum(entry.size for entry in manifest.entries))
         packed = manifest.pack()
         if len(packed) <= INLINE_LIMIT:
             allocation = replace(allocation, manifest=packed)
@@ -202,7 +206,16 @@ class Runs:
         if birth is not None:
             # Nobody is told that it waits: dispatching many children is to cost little.
             new = replace(new, parent=birth.parent, unpublished=False, announce=False)
-        return self._create(job, new, allocation, stands, cause, birth)
+        return self._create(job, new, allocation, stands, cause, charged, birth)
+
+    def _charges(self, cause: Cause, size: int) -> tuple[site_limits.Charge, ...]:
+        return site_limits.charges(
+            self.site.quotas,
+            site=self.site.name,
+            submitter=cause.submitter,
+            size=size,
+            now=self.clock(),
+        )
 
     def start_again(self, job: Job, cause: Cause) -> Job | None:
         """Create a run with the inputs of the last one; of an array, of what is not complete.
@@ -218,6 +231,7 @@ class Runs:
 
         Raises:
             Conflict: the job changed meanwhile.
+            LimitReached: it would exceed a limit of the site.
         """
         ended = self.table.allocation(job.site, job.current) if job.current else None
         if ended is None or (ended.manifest is None and ended.manifest_of is None):
@@ -229,6 +243,7 @@ class Runs:
             attempt=0,
             now=self.clock(),
         )
+        charged = self._charges(cause, 0)  # nothing new was uploaded
         new = replace(
             self._new_run(job.id, cause, job),
             registration=job.registration,
@@ -237,7 +252,7 @@ class Runs:
         )
         named = look_up(self.table, job.site, job.waiting_on)
         stands = standing(job.site, job.waiting_on, named)
-        return self._create(job, new, allocation, stands, cause)
+        return self._create(job, new, allocation, stands, cause, charged)
 
     def _create(
         self,
@@ -246,6 +261,7 @@ class Runs:
         allocation: Allocation,
         stands: Standing,
         cause: Cause,
+        charged: tuple[site_limits.Charge, ...],
         birth: Birth | None = None,
     ) -> Job:
         allocation = stands.held_back(allocation, self.clock(), self.expiry())
@@ -254,9 +270,16 @@ class Runs:
             current=allocation.id,
             client_status=ClientStatus.PENDING,
             waiting_on=stands.waiting_on,
+            counted=site_limits.counted_by(charged),
         )
-        self.table.create_allocation(
-            read, new, allocation, task_token=cause.task_token, birth=birth
+        counters.create_run(
+            self.table,
+            read,
+            new,
+            allocation,
+            task_token=cause.task_token,
+            charges=charged,
+            birth=birth,
         )
         return new
 

@@ -32,6 +32,7 @@ DEFAULT_REGION = "ap-northeast-1"
 ACCOUNT = "000000000000"
 """The account of the root credentials."""
 
+_PROCESS = Path(__file__).with_name("emulator_process.py")
 _START_SECONDS = 30.0
 _STOP_SECONDS = 2.0
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE")
@@ -184,7 +185,7 @@ class Emulator:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with self.log_file.open("wb") as log:
                 self._process = subprocess.Popen(
-                    [str(self._python), "-m", "ministack"],
+                    [str(self._python), "-P", str(_PROCESS)],
                     cwd=self.state_dir,
                     env=self._own_environment(),
                     stdin=subprocess.DEVNULL,

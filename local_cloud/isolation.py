@@ -58,6 +58,7 @@ def isolated_client(
     endpoint_url: str,
     region: str,
     credentials: tuple[str, str],
+    session_token: str | None = None,
     ca_bundle: Path | None = None,
 ) -> Any:
     """A boto3 client that ignores profiles and settings of this process and its user.
@@ -67,6 +68,7 @@ def isolated_client(
         endpoint_url: where the emulator listens.
         region: the region that the client names.
         credentials: access key and secret.
+        session_token: what belongs to them where they are a role's.
         ca_bundle: the certificate to trust, where the emulator speaks TLS.
     """
     nothing = (None, None, os.devnull, None)
@@ -80,6 +82,7 @@ def isolated_client(
     session: Any = boto3.Session(
         aws_access_key_id=credentials[0],
         aws_secret_access_key=credentials[1],
+        aws_session_token=session_token,
         region_name=region,
         botocore_session=underlying,
     )

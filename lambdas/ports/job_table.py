@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -41,6 +42,7 @@ class JobTable:
         """
         self._client = client
         self._table = table
+        self.name = table
 
     def job(self, site: str, job_id: str) -> Job | None:
         """The job item, read consistently."""
@@ -51,6 +53,11 @@ class JobTable:
         """The allocation, read consistently."""
         item = self._get(table_keys.allocation(site, allocation_id))
         return from_attributes(Allocation, item) if item is not None else None
+
+    def numbers(self, key: table_keys.Key) -> dict[str, int]:
+        """The numbers in an item, by attribute, read consistently."""
+        item = self._get(key) or {}
+        return {name: value for name, value in item.items() if isinstance(value, int)}
 
     def _get(self, key: table_keys.Key) -> dict[str, Any] | None:
         answer = self._client.get_item(
@@ -112,12 +119,13 @@ class JobTable:
         *,
         task_token: str | None = None,
         birth: Birth | None = None,
+        further: Sequence[dict[str, Any]] = (),
     ) -> None:
         """Write a job item and its new current allocation, both or neither.
 
         Conditions: the job is as it was read, the allocation does not exist, what it waits for has
         not ended; of a child, the template is as it was read, if it changes, and no dispatch had
-        the same token.
+        the same token; those of `further`.
 
         Args:
             read: the job as it was read.
@@ -126,6 +134,7 @@ class JobTable:
                 the site's queue.
             task_token: the task token of the workflow that waits for the end of this run.
             birth: what goes with it, if the job is a template's new child.
+            further: more writes of the same transaction.
 
         Raises:
             Conflict: one of them failed.
@@ -149,7 +158,17 @@ class JobTable:
             kept = {"job": {"S": new.id}, "ttl": {"N": str(expiry)}}
             item = {**typed_key(table_keys.dispatch_token(birth.token)), **kept}
             writes.append({"Put": self._put(item, ABSENT)})
-        self._transact(*writes, job_id=new.id)
+        self._transact(*writes, *further, job_id=new.id)
+
+    def replace_job_and(self, read: Job, new: Job, further: Sequence[dict[str, Any]]) -> None:
+        """Write a job item and something else, all or nothing.
+
+        Condition: the item is as it was read.
+
+        Raises:
+            Conflict: it is not.
+        """
+        self._transact({"Put": self._put(job_item(new), as_read(read))}, *further, job_id=new.id)
 
     def task_token(self, site: str, job_id: str, run: int) -> str | None:
         """The task token of the workflow that waits for the end of a run, if one does."""

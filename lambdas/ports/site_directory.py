@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdas.errors import UnknownBucket
+from lambdas.rules.site_limits import NO_LIMITS, SiteLimits, read_limits
 from lambdas.rules.upload import DEFAULT_ARRAY_LIMIT, Limits
 
 _CACHE_SECONDS = 300
@@ -23,6 +24,7 @@ class Site:
         limits: what one upload may have.
         keep_days: days that the items of a dead job stay in the table.
         silent_after_minutes: minutes without a heartbeat after which it is called silent.
+        quotas: what the site takes of everybody and of one submitter.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Site:
     limits: Limits
     keep_days: int
     silent_after_minutes: int = 180
+    quotas: SiteLimits = NO_LIMITS
 
 
 class SiteDirectory:
@@ -82,4 +85,5 @@ def _site(record: dict[str, Any]) -> Site:
         ),
         keep_days=record["keep_days"],
         silent_after_minutes=record["silent_after_minutes"],
+        quotas=read_limits(record),
     )

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from job_protocol import dynamodb_json, object_keys, table_keys
 from puller import __version__
+from puller.administration.certificate_examination import certificate_findings
 from puller.administration.credentials_examination import credential_findings
 from puller.administration.finding import Finding, fail, ok, warn
 from puller.cloud.client_config import client_config
@@ -61,6 +62,8 @@ class CloudExamination:
                 session = boto3.Session(
                     profile_name=self._settings.profile, region_name=self._settings.region
                 )
+                profiles = session._session.full_config["profiles"]
+                yield from certificate_findings(profiles, session.profile_name, self._clock())
                 credentials = session.get_credentials()
             except BotoCoreError as error:
                 yield fail("credentials", str(error), "correct ~/.aws/config or `profile`")

@@ -77,7 +77,7 @@ lost its place to another one (LOAD, PREEMPT, recalls) counts as on a node failu
 _JSON = json.JSONDecoder(strict=False)
 """Takes a line break within a text, too, which a user may have written into a description."""
 
-_ACCEPTED = re.compile(r"^\s*Job <(\d+)> is submitted to\b", re.MULTILINE | re.ASCII)
+_ACCEPTED = re.compile(r"^[ \t]*Job <(\d+)> is submitted to\b", re.MULTILINE | re.ASCII)
 
 _LOST_IN_BETWEEN = re.compile(
     r"Please wait|not responding|Cannot connect|Communication|time[d ]*out|Connection"

@@ -128,8 +128,12 @@ def identity_in(submit_arguments: str) -> str:
 
     The whole path may come back with its blanks quoted or its commas thinned out.
     """
-    found = re.search(r"([^/]+/[^/]+?)[\"']?\s*$", submit_arguments)
-    return found[1] if found is not None else submit_arguments
+    # By hand: a regular expression that looks for the end takes the square of the length.
+    text = submit_arguments.rstrip()
+    text = text[:-1] if text.endswith(('"', "'")) else text
+    folder, slash, name = text.rpartition("/")
+    folder = folder.rpartition("/")[2]
+    return f"{folder}{slash}{name}" if folder and name else submit_arguments
 
 
 def _attributes(record: str) -> tuple[str | None, dict[str, str]]:

@@ -1,7 +1,4 @@
-"""The rights of the API's role are enough: a job's whole way through the API, IAM enforced.
-
-Not the tokens: the emulator never fills in `dynamodb:LeadingKeys`, on which their rights depend.
-"""
+"""The rights of the API's role are enough: a job's whole way through the API, IAM enforced."""
 
 from __future__ import annotations
 

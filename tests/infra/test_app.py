@@ -30,6 +30,17 @@ def test_the_security_checks_refuse_what_has_no_written_reason(tmp_path: Path) -
         {"stage": "dev", "lambda_platform": "host"},
         {"alarm_email": "ops@example.com", "event_transitions": "all"},
         {"sites": {"dc1": {}, "osaka": {}}},
+        {
+            "sites": {
+                "dc1": {
+                    "roles_anywhere": {
+                        "ca_certificate": "-----BEGIN CERTIFICATE-----\nMII=\n"
+                        "-----END CERTIFICATE-----\n",
+                        "subject": {"CN": "dc1-puller"},
+                    }
+                }
+            }
+        },
     ],
 )
 def test_the_security_checks_find_nothing_else(context: dict[str, object], tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
-"""The puller's policy where IAM is enforced: what it opens and what it keeps shut.
+"""The puller's policy where IAM is enforced: which keys it opens and which it keeps shut.
 
-The emulator does not fill in `dynamodb:LeadingKeys`, so `test_rights.py` alone proves the table's
-part of the policy.
+`tests/emulator/test_iam_matrix.py` compares it with everybody else's.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from tests.infra.synthesized import Synthesized, as_list, rendered, synthesized
 OBJECTS = "arn:<AWS::Partition>:s3:::jobferry-prod-dc1-<AWS::AccountId>-<AWS::Region>"
 HERE = "<AWS::Region>:<AWS::AccountId>"
 HEX_DIGITS = "0123456789abcdef"
+NOT_THE_TOKENS = ("Deny", ["dynamodb:*"], ["<JobTable.Arn>"])
 CDK_HASH = re.compile(r"(?<=\w)[0-9A-F]{8}(?=\.\w+>)")
 
 
@@ -49,6 +50,7 @@ def test_intake_may_do_this_and_nothing_else(production: Synthesized) -> None:
             ],
             ["<JobTable.Arn>"],
         ),
+        "NotTheTokens": NOT_THE_TOKENS,
         "WhatWasUploaded": ("Allow", ["s3:ListBucket", "s3:ListBucketVersions"], [OBJECTS]),
         "Uploads": ("Allow", ["s3:GetObject", "s3:GetObjectVersion"], [f"{OBJECTS}/*"]),
         "Manifests": ("Allow", ["s3:PutObject"], [f"{OBJECTS}/_jobferry/manifests/*"]),
@@ -73,6 +75,7 @@ def test_publisher_may_do_this_and_nothing_else(production: Synthesized) -> None
             ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
             ["<JobTable.Arn>"],
         ),
+        "NotTheTokens": NOT_THE_TOKENS,
         "StatusObjects": (
             "Allow",
             ["s3:PutObject"],
@@ -160,6 +163,7 @@ def test_purger_may_do_this_and_nothing_else(production: Synthesized) -> None:
             ],
             ["<JobTable.Arn>"],
         ),
+        "NotTheTokens": NOT_THE_TOKENS,
         "WhatTheyHave": ("Allow", ["s3:ListBucketVersions"], [OBJECTS]),
         "Deletion": ("Allow", ["s3:DeleteObject", "s3:DeleteObjectVersion"], [f"{OBJECTS}/*"]),
         "FurtherCalls": ("Allow", ["sqs:SendMessage"], ["<PurgerQueue.Arn>"]),
@@ -236,13 +240,24 @@ def test_the_api_may_do_this_and_nothing_else(production: Synthesized) -> None:
             ],
             [f"{OBJECTS}/*"],
         ),
-        "NotWhatThePublisherWrites": (
+        "NotWhatOthersWrite": (
             "Deny",
             ["s3:PutObject"],
-            [f"{OBJECTS}/*aws-job-stat.json", f"{OBJECTS}/*aws-job-stat.txt"],
+            [
+                f"{OBJECTS}/*aws-job-stat.json",
+                f"{OBJECTS}/*aws-job-stat.txt",
+                f"{OBJECTS}/_jobferry/puller/jobferry-puller",
+            ],
         ),
         "Purges": ("Allow", ["sqs:SendMessage"], ["<PurgerQueue.Arn>"]),
         "SiteSettings": ("Allow", ["ssm:GetParameter"], [f"{sites}/*"]),
+    }
+
+
+@pytest.mark.parametrize("role", ["IntakeRole", "PublisherRole", "PurgerRole"])
+def test_what_is_refused_of_the_tokens(production: Synthesized, role: str) -> None:
+    assert production.statements(role)["NotTheTokens"]["Condition"] == {
+        "ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["K#*", "I#*"]}
     }
 
 

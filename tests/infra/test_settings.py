@@ -47,6 +47,29 @@ def test_a_sites_settings_replace_the_defaults() -> None:
     )
 
 
+def test_the_limits_of_a_site_are_read_by_name() -> None:
+    given = {
+        "limits": {"jobs_a_day": 7.0, "active_jobs": 5},
+        "submitter_limits": {"bytes_a_day": 9},
+    }
+    (site,) = read({"sites": {"dc1": given}}).sites
+    assert site.limits == (("active_jobs", 5), ("jobs_a_day", 7))
+    assert site.submitter_limits == (("bytes_a_day", 9),)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"limits": {"jobs": 1}}, "limits of site 'dc1' has the unknown setting 'jobs'"),
+        ({"limits": {"active_jobs": 0}}, "active_jobs of limits of site 'dc1' is 0"),
+        ({"submitter_limits": []}, "submitter_limits of site 'dc1' is"),
+    ],
+)
+def test_a_wrong_limit_is_named(given: object, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        read({"sites": {"dc1": given}})
+
+
 def test_values_from_the_command_line_are_strings() -> None:
     given_text = {"sites": json.dumps({"dc1": {"keep_days": 7}}), "log_retention_days": "7"}
     settings = read(given_text)
