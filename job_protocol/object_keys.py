@@ -60,6 +60,7 @@ API_WORDS = frozenset(
         "force",
         "periodic",
         "plan",
+        "retry",
         "scale",
         "stable",
         "start",

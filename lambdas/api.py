@@ -23,6 +23,7 @@ from lambdas.ports.api_tokens import ApiTokens
 from lambdas.ports.clients import client
 from lambdas.ports.job_reader import JobReader
 from lambdas.ports.job_table import JobTable
+from lambdas.ports.site_controls import SiteControls
 from lambdas.ports.site_directory import SiteDirectory
 from lambdas.routes.route import Answer, json_text
 from lambdas.routes.services import Services
@@ -44,6 +45,7 @@ def services() -> Services:
         table=JobTable(dynamodb, table),
         reader=JobReader(dynamodb, table),
         tokens=ApiTokens(dynamodb, table),
+        controls=SiteControls(dynamodb, table),
         s3=client("s3"),
         sites=_directory().of_names(os.environ["SITES"].split()),
         clock=lambda: int(time.time()),

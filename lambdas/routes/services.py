@@ -16,6 +16,7 @@ from lambdas.ports.job_files import JobFiles
 from lambdas.ports.job_reader import JobReader
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
+from lambdas.ports.site_controls import SiteControls
 from lambdas.ports.site_directory import Site
 from lambdas.ports.submitted_files import SubmittedFiles
 from lambdas.rules import waiting
@@ -37,6 +38,7 @@ class Services:
         table: the job table, for writing.
         reader: the job table, for reading.
         tokens: the API tokens.
+        controls: what operators want of the sites.
         s3: a boto3 S3 client for the ports of each site.
         sites: the deployment's sites, by name.
         clock: the time in seconds since the epoch.
@@ -48,6 +50,7 @@ class Services:
     table: JobTable
     reader: JobReader
     tokens: ApiTokens
+    controls: SiteControls
     s3: Any
     sites: Mapping[str, Site]
     clock: Callable[[], int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lambdas.errors import Refused
-from lambdas.routes import allocations, files, job, jobs, sites, tokens
+from lambdas.routes import allocations, downloads, files, job, jobs, rerun, sites, tokens
 from lambdas.routes.route import JOB_ID, Route
 
 ROUTES: tuple[Route, ...] = (
@@ -11,6 +11,8 @@ ROUTES: tuple[Route, ...] = (
     *job.ROUTES,
     *allocations.ROUTES,
     *files.ROUTES,
+    *downloads.ROUTES,
+    *rerun.ROUTES,
     *sites.ROUTES,
     *tokens.ROUTES,
 )

@@ -35,6 +35,7 @@ def test_without_settings_only_iam_lets_anybody_in(production: Synthesized) -> N
     assert {row["RouteKey"] for row in routes(production)} == {
         "GET /v1/{path+}",
         "POST /v1/{path+}",
+        "PUT /v1/{path+}",
         "DELETE /v1/{path+}",
     }
 
