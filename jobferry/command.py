@@ -19,6 +19,7 @@ from jobferry.client import Job
 from jobferry.errors import JobferryError
 from jobferry.job_commands import job as job_group
 from jobferry.options import (
+    PLACE,
     client_of,
     examples,
     place_options,
@@ -29,6 +30,7 @@ from jobferry.options import (
 from jobferry.rendering import describe, describe_all, human_size, printable
 from jobferry.report import Report
 from jobferry.shared_inputs import parse_wish
+from jobferry.silence import tell_silence
 
 _INTERRUPTED = 130
 
@@ -88,6 +90,7 @@ cli.add_command(job_group)
         "jobferry submit simulation --job projA/run7 --time-limit 2h --wait",
         "jobferry submit job.sh --queue short --results 'out/**'",
         "jobferry submit job.sh --input mesh.h5=data/mesh.h5",
+        "jobferry submit job.sh --site tokyo,osaka",
         "jobferry submit sweep --count 1000 --max-running 50",
     )
     + """
@@ -99,7 +102,10 @@ join an aws-job.json in the directory. Prints the job id.
 
 --input puts an object of the site's bucket (s3://BUCKET/KEY, or its key) at the path TO in the job
 directory. A file or directory that lies here is uploaded once, under shared/ and named after its
-content. The site, too, fetches it once for all jobs.""",
+content. The site, too, fetches it once for all jobs. Over the API it becomes a file of the job.
+
+Of several sites (--site a,b,c) the first that is alive and has room takes the job. An upload that
+broke off goes on with the same command: over the API, only what is missing is sent again.""",
 )
 @click.argument("path", metavar="DIR_OR_SCRIPT", type=click.Path(exists=True, path_type=Path))
 @click.option("--job", metavar="ID", help="Job id, the prefix in the bucket.")
@@ -120,12 +126,22 @@ content. The site, too, fetches it once for all jobs.""",
 @place_options
 def submit(path: Path, job: str | None, wait: bool, as_json: bool, **options: Any) -> int:
     """Upload and ask for the run."""
-    place = {name: options.pop(name) for name in ("bucket", "site", "stack")}
+    place = {name: options.pop(name) for name in PLACE}
     wishes = [parse_wish(text) for text in options.pop("inputs")]
+    sites = (place["site"] or "").split(",")
+    if len(sites) > 1:
+        place["site"] = None
+    client = client_of(place)
     with progress_bar("Uploading") as progress:
-        submitted = client_of(place).submit(
-            path, job=job, inputs=wishes, progress=progress, **options
+        submitted = client.submit(
+            path,
+            job=job,
+            inputs=wishes,
+            sites=sites if len(sites) > 1 else (),
+            progress=progress,
+            **options,
         )
+    tell_silence(submitted)
     if not wait:
         document = {"job": submitted.id, "location": submitted.location}
         print_json(document) if as_json else click.echo(submitted.id)
@@ -185,7 +201,7 @@ def _show_all(prefix: str, limit: int, as_json: bool, place: dict[str, Any]) -> 
     if listing.total > limit:
         say(f"these are {limit} of {listing.total} jobs; see more with --limit")
     if not listing.complete:
-        say("the bucket has too many objects to look at all of them; choose a --prefix")
+        say("there are more jobs; choose a --prefix, or a higher --limit")
 
 
 @cli.command(

@@ -14,6 +14,9 @@ import click
 from jobferry.client import Client, SizedProgress, silent
 from jobferry.interface import Progress
 
+PLACE = ("bucket", "site", "stack", "address", "via")
+"""The options of `place_options` that `Client` takes."""
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -26,6 +29,8 @@ def place_options(command: _Command) -> _Command:
     """Add the options that say which bucket, and `--json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON, with times in UTC."),
+        click.option("--via", metavar="WAY", help="auto, api or s3 (JOBFERRY_VIA; auto)."),
+        click.option("--address", metavar="URL", help="Of the API (JOBFERRY_ADDRESS, NOMAD_ADDR)."),
         click.option("--stack", metavar="NAME", help="Deployment (JOBFERRY_STACK; jobferry)."),
         click.option("--site", metavar="SITE", help="Site (JOBFERRY_SITE; dc1)."),
         click.option("--bucket", metavar="BUCKET", help="Bucket of the site (JOBFERRY_BUCKET)."),
@@ -36,7 +41,7 @@ def place_options(command: _Command) -> _Command:
 
 def client_of(place: dict[str, Any]) -> Client:
     """The client that the options of `place_options` ask for."""
-    return Client(bucket=place["bucket"], site=place["site"], stack=place["stack"])
+    return Client(**{name: place[name] for name in PLACE})
 
 
 def say(message: str) -> None:
