@@ -119,7 +119,7 @@ class Submitting:
             return job
         document = self.files.announced(upload)
         if document is None or document["job"] != job_id:
-            raise _no_upload()
+            raise Refused(404, "upload not found", "submit the job again to get a new Upload id")
         self._examine_place(job_id, job)
         entries = [Entry(*row) for row in document["entries"]]
         entries += self._uploaded(job_id, document["uploads"])
@@ -187,14 +187,6 @@ class Submitting:
         )
         return Announced(job_id=job_id, upload=upload)
 
-    def requests(self, announced: Announced) -> list[dict[str, Any]]:
-        """How to put each file of a submission: URLs that are good for an hour."""
-        document = self.files.announced(announced.upload)
-        return [
-            self.files.request(announced.job_id, _file(row), row["upload_id"])
-            for row in (document or {"uploads": []})["uploads"]
-        ]
-
     def missing(self, job_id: str, upload: str) -> list[dict[str, Any]]:
         """How to put what of a submission has not arrived: fresh URLs, missing parts only.
 
@@ -203,13 +195,21 @@ class Submitting:
         """
         document = self.files.announced(upload)
         if document is None or document["job"] != job_id:
-            raise _no_upload()
+            raise Refused(404, "upload not found", "submit the job again for a new Upload id")
 
         def request(row: dict[str, Any]) -> dict[str, Any] | None:
             return self.files.missing_request(job_id, _file(row), row["upload_id"])
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return [one for one in pool.map(request, document["uploads"]) if one is not None]
+
+    def requests(self, announced: Announced) -> list[dict[str, Any]]:
+        """How to put each file of a submission: URLs that are good for an hour."""
+        document = self.files.announced(announced.upload)
+        return [
+            self.files.request(announced.job_id, _file(row), row["upload_id"])
+            for row in (document or {"uploads": []})["uploads"]
+        ]
 
     def _uploaded(self, job_id: str, uploads: list[dict[str, Any]]) -> list[Entry]:
         def checked(row: dict[str, Any]) -> Entry | Problem:
@@ -272,10 +272,6 @@ class Submitting:
 
 def _file(row: Mapping[str, Any]) -> AnnouncedFile:
     return AnnouncedFile(**{**row["file"], "parts": tuple(row["file"]["parts"])})
-
-
-def _no_upload() -> Refused:
-    return Refused(404, "upload not found", "submit the job again to get a new Upload id")
 
 
 def _must_be_over(job_id: str, job: Job | None) -> None:

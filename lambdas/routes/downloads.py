@@ -5,7 +5,6 @@ from __future__ import annotations
 from lambdas.errors import Refused
 from lambdas.ports.job_files import Stored
 from lambdas.routes.allocations import the_allocation
-from lambdas.routes.files import found_file
 from lambdas.routes.jobs import NEXT_PAGE
 from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
 from lambdas.rules import file_tree, pagination
@@ -35,7 +34,7 @@ def locate(call: Call) -> Answer:
     """Where a file can be fetched in pieces, and by which checksum it is verified."""
     allocation = the_allocation(call, call.path["alloc_id"])
     files = call.services.files(allocation.site)
-    path, _ = found_file(files, allocation.job, file_tree.clean_path(call.query["path"]))
+    path = file_tree.clean_path(call.query["path"])
     stored = files.stored(allocation.job, path)
     if stored is None:
         raise Refused(404, f"file not found: {path}", "client/fs/tree lists what is there")

@@ -28,7 +28,7 @@ def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def found_file(files: JobFiles, job_id: str, path: str) -> tuple[str, Stat]:
+def _found(files: JobFiles, job_id: str, path: str) -> tuple[str, Stat]:
     """The path under the job's prefix that a Nomad path means, and the file there."""
     for candidate in file_tree.candidates(path):
         if candidate and (stat := files.stat(job_id, candidate)) is not None:
@@ -79,7 +79,7 @@ def stat_file(call: Call) -> Answer:
     if path in ("", "alloc", "alloc/logs"):
         return Answer(body=file_tree.entry(name or "/", folder=True))
     try:
-        _, stat = found_file(files, allocation.job, path)
+        _, stat = _found(files, allocation.job, path)
     except Refused:
         folder = files.folder(allocation.job, path)
         if not folder.files and not folder.folders:
@@ -91,7 +91,7 @@ def stat_file(call: Call) -> Answer:
 def cat_file(call: Call) -> Answer:
     """A whole file; a large one by a redirection to its URL in the bucket."""
     allocation, files = _opened(call)
-    path, stat = found_file(files, allocation.job, file_tree.clean_path(call.query["path"]))
+    path, stat = _found(files, allocation.job, file_tree.clean_path(call.query["path"]))
     if stat.size > file_tree.MAX_CHUNK:
         text = (
             f"The file has {stat.size} bytes: follow the redirection, or read pieces of at most "
@@ -110,7 +110,7 @@ def cat_file(call: Call) -> Answer:
 def read_at(call: Call) -> Answer:
     """A piece of a file."""
     allocation, files = _opened(call)
-    path, stat = found_file(files, allocation.job, file_tree.clean_path(call.query["path"]))
+    path, stat = _found(files, allocation.job, file_tree.clean_path(call.query["path"]))
     start = min(call.query["offset"], stat.size)
     return _piece(files, allocation.job, path, stat, start, call.query["limit"], lambda raw: raw)
 
@@ -119,7 +119,7 @@ def stream_file(call: Call) -> Answer:
     """A piece of a file in Nomad's frames; follow it by asking again from the answered offset."""
     allocation, files = _opened(call)
     shown = file_tree.clean_path(call.query["path"])
-    path, stat = found_file(files, allocation.job, shown)
+    path, stat = _found(files, allocation.job, shown)
     start = file_tree.first_byte(
         call.query.get("offset", 0), call.query.get("origin", "start"), stat.size
     )
@@ -136,7 +136,7 @@ def logs(call: Call) -> Answer:
     task, kind = call.query["task"], call.query["type"]
     shown = file_tree.log_path(task, kind)
     try:
-        path, stat = found_file(files, allocation.job, file_tree.clean_path(shown))
+        path, stat = _found(files, allocation.job, file_tree.clean_path(shown))
     except Refused:
         # A script that has written nothing has no log; a task of another name is a mistake.
         if task != nomad_views.SCRIPT_TASK or allocation.started_at is None:

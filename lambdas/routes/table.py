@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from lambdas.errors import Refused
-from lambdas.routes import allocations, downloads, files, job, jobs, rerun, sites, tokens
+from lambdas.routes import allocations, files, job, jobs, sites, tokens
+from lambdas.routes.downloads import ROUTES as DOWNLOADS
+from lambdas.routes.rerun import ROUTES as RERUN
 from lambdas.routes.route import JOB_ID, Route
 
 ROUTES: tuple[Route, ...] = (
@@ -11,8 +13,8 @@ ROUTES: tuple[Route, ...] = (
     *job.ROUTES,
     *allocations.ROUTES,
     *files.ROUTES,
-    *downloads.ROUTES,
-    *rerun.ROUTES,
+    *DOWNLOADS,
+    *RERUN,
     *sites.ROUTES,
     *tokens.ROUTES,
 )
