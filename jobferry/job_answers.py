@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from jobferry.api_client import ApiClient, Query, job_path
-from jobferry.nomad_tables import JobAnswers, View, is_template, monitor_lines
+from jobferry.nomad_tables import JobAnswers, is_template, monitor_lines
+from jobferry.nomad_times import View
 
 MOST_CHILDREN = 100
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jobferry.nomad_tables import View
+from jobferry.nomad_times import View
 from jobferry.rendering import aligned, human_size, local_time, printable, table
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from jobferry.nomad_tables import coming_launches, launch_text
+from jobferry.nomad_times import coming_launches, launch_text
 from jobferry.rendering import printable
 
 _MARKS = {"Added": "+", "Deleted": "-", "Edited": "+/-"}

@@ -13,7 +13,8 @@ from jobferry.errors import CloudRefused
 from jobferry.job_answers import monitored, view_now
 from jobferry.job_file import read_job
 from jobferry.nomad_plan import plan_text, printable_lines
-from jobferry.nomad_tables import is_template, launch_text, next_launch
+from jobferry.nomad_tables import is_template
+from jobferry.nomad_times import launch_text, next_launch
 from jobferry.options import api_of, examples, place_options, print_json, say
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

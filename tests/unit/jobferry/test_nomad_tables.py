@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobferry import nomad_tables
-from jobferry.nomad_tables import JobAnswers, View, duration, time_difference
+from jobferry.nomad_tables import JobAnswers
+from jobferry.nomad_times import View, duration, time_difference
 
 JST = timezone(timedelta(hours=9))
 
