@@ -27,8 +27,13 @@ VARIABLES = {
 NOMAD_VARIABLES = {"address": "NOMAD_ADDR", "token": "NOMAD_TOKEN"}
 """What Nomad's command reads, after jobferry's own variables."""
 
-_PLACES = ("address", "bucket", "site", "stack")
-"""They name one place together: one of them from the environment outweighs all of the file."""
+_OUTWEIGHED = {
+    "address": ("bucket", "stack"),
+    "bucket": ("address", "site", "stack"),
+    "site": ("bucket",),
+    "stack": ("address", "bucket"),
+}
+"""A place of the file does not count if the environment names another one by one of these."""
 
 
 def path_of(environment: Mapping[str, str]) -> Path:
@@ -92,15 +97,19 @@ def behind(environment: Mapping[str, str], stated: Mapping[str, str]) -> dict[st
         stated: what the file says.
     """
     found = {
-        variable: value
-        for name, variable in VARIABLES.items()
-        if (value := environment.get(variable) or environment.get(NOMAD_VARIABLES.get(name, "")))
+        VARIABLES[name]: value
+        for name in VARIABLES
+        if (value := _of_environment(name, environment)) is not None
     }
-    outweighed = any(VARIABLES[name] in found for name in _PLACES)
     for name, value in stated.items():
-        if not (outweighed and name in _PLACES):
+        if not any(_of_environment(other, environment) for other in _OUTWEIGHED.get(name, ())):
             found.setdefault(VARIABLES[name], value)
     return found
+
+
+def _of_environment(name: str, environment: Mapping[str, str]) -> str | None:
+    nomads = NOMAD_VARIABLES.get(name, "")
+    return environment.get(VARIABLES[name]) or environment.get(nomads) or None
 
 
 def current() -> dict[str, str]:

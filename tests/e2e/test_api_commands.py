@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DeployedStack
+from tests.e2e.shell import Shell
 from tests.e2e.site import Site
-from tests.e2e.test_job_commands import Shell
 
 pytestmark = pytest.mark.emulator
 
@@ -46,7 +46,11 @@ def test_a_script_over_the_api_says_that_its_site_is_silent(shell: Shell) -> Non
     (shell.home / "in.txt").write_text("input\n")
     options = ["--job", job_id, "--input", "in.txt=in.txt"]
     shell.run("submit", "job.sh", *options, "--site", "mars", expect=4)
-    assert shell.run("submit", "job.sh", *options, "--site", "osaka,dc1", expect=0) or True
+    silent = shell.said("submit", "job.sh", "--job", f"{job_id}-silent", "--site", "osaka")
+    assert "note: site osaka has never been seen" in silent
+    shell.run("stop", f"{job_id}-silent", "--site", "osaka")
+    shell.site.pull()
+    assert "note:" not in shell.said("submit", "job.sh", *options, "--site", "osaka,dc1")
     status = shell.run("job", "status", job_id)
     assert "\n\nWaiting\n" in status
     shell.finish(job_id)

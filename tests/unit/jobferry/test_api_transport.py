@@ -258,4 +258,5 @@ def test_what_names_a_place_in_the_environment_outweighs_the_files_place() -> No
         "JOBFERRY_SITE": "osaka",
         "JOBFERRY_VIA": "s3",
     }
+    assert behind({"JOBFERRY_STACK": "x"}, stated)["JOBFERRY_SITE"] == "s"
     assert behind({"NOMAD_ADDR": "https://a"}, {})["JOBFERRY_ADDRESS"] == "https://a"
