@@ -229,11 +229,13 @@ def _rights(
             resources=[table.table_arn],
         ),
         iam.PolicyStatement(
-            sid="RevokedTokensAndRefusedRequests",
+            sid="WhatEnds",  # revoked tokens, refused requests, and drains of sites
             actions=["dynamodb:DeleteItem"],
             resources=[table.table_arn],
             conditions=_leading_keys(
-                table_keys.api_token("*").pk, table_keys.idempotency_partition("*")
+                table_keys.api_token("*").pk,
+                table_keys.control("*").pk,
+                table_keys.idempotency_partition("*"),
             ),
         ),
         iam.PolicyStatement(

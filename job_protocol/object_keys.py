@@ -64,6 +64,7 @@ API_WORDS = frozenset(
         "force",
         "periodic",
         "plan",
+        "retry",
         "scale",
         "stable",
         "start",

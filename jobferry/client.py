@@ -15,6 +15,7 @@ import boto3
 from job_protocol.object_keys import STDERR, STDOUT, Problem, element_log, job_id_problems
 from job_protocol.states import Outcome
 from jobferry import upload_plan
+from jobferry.connect import connect
 from jobferry.download import Downloaded, download, plan_into
 from jobferry.element_choice import files_of
 from jobferry.errors import (
@@ -24,13 +25,12 @@ from jobferry.errors import (
     UploadRefused,
     UsageError,
 )
-from jobferry.interface import JobAccess, Listing, Progress, RemoteFile
+from jobferry.interface import Event, JobAccess, Listing, Progress, RemoteFile
 from jobferry.notebook import job_html, problem_html
-from jobferry.over_s3 import connect
 from jobferry.place import site_of
 from jobferry.polling import changes, intervals
 from jobferry.report import Report
-from jobferry.shared_inputs import Wish, plan_shared
+from jobferry.shared_inputs import Wish, as_own, plan_shared
 from jobferry.signing import Signing
 from jobferry.stated_settings import Settings
 from jobferry.sweep import place_of, with_sweep
@@ -169,6 +169,15 @@ class Job:
             self._before = report.identity
         return report
 
+    def events(self) -> tuple[Event, ...]:
+        """What happened to the job's current run, oldest first; the API tells it.
+
+        Raises:
+            JobNotFound: there is no such job.
+            UsageError: the jobs are reached over S3.
+        """
+        return self._access.events(self.id)
+
     def get(
         self,
         directory: str | Path | None = None,
@@ -244,7 +253,7 @@ class Job:
 
 
 class Client:
-    """The jobs of one site, over its bucket.
+    """The jobs of one site, over the HTTP API or its bucket.
 
     Profile, region and endpoint follow AWS's own conventions (`AWS_PROFILE`, `AWS_REGION`,
     `AWS_ENDPOINT_URL`, ...).
@@ -256,20 +265,30 @@ class Client:
         bucket: str | None = None,
         site: str | None = None,
         stack: str | None = None,
+        address: str | None = None,
+        via: str | None = None,
         session: boto3.Session | None = None,
     ) -> None:
-        """Find the site's bucket.
+        """Find the way to the jobs.
+
+        What is not stated comes from the environment, then from the user's own settings
+        (`user_settings`).
 
         Args:
             bucket: the bucket; else `JOBFERRY_BUCKET`.
             site: the site whose bucket it is; else `JOBFERRY_SITE`, else `dc1`.
             stack: the deployment that the site belongs to; else `JOBFERRY_STACK`, else `jobferry`.
+            address: the URL of the API; else `JOBFERRY_ADDRESS`, `NOMAD_ADDR`, or what the
+                deployment states.
+            via: `api`, `s3`, or `auto`: the API where there is one that the caller may use.
             session: a boto3 session of your own.
 
         Raises:
             ConfigurationError: there is no such site, or credentials are missing.
         """
-        self._access: JobAccess = connect(bucket=bucket, site=site, stack=stack, session=session)
+        self._access: JobAccess = connect(
+            bucket=bucket, site=site, stack=stack, address=address, via=via, session=session
+        )
         self._site = site_of(site, os.environ)
 
     def job(self, job_id: str) -> Job:
@@ -298,6 +317,7 @@ class Client:
         job: str | None = None,
         inputs: Sequence[Wish] = (),
         values: str | Path | None = None,
+        sites: Sequence[str] = (),
         progress: SizedProgress = silent,
         sign: Signing | None = None,
         **settings: Unpack[Settings],
@@ -312,6 +332,7 @@ class Client:
                 uploaded once for all jobs; `TO` is a path in the job directory.
             values: a CSV table here, which makes the job a sweep: its first row names variables,
                 and each further row is an element of an array, with these values.
+            sites: several sites: the first that is alive and has room takes it. Needs the API.
             progress: sees the transfer.
             sign: signs the job, for sites that run nothing else.
             settings: `name`, `priority`, `time_limit`, `count`, `sweep`, `max_running`, `account`,
@@ -325,6 +346,10 @@ class Client:
         """
         source = Path(path).absolute()
         job_id = job or upload_plan.new_job_id(source, datetime.now(UTC), secrets.token_hex(2))
+        own: tuple[upload_plan.LocalFile, ...] = ()
+        folders: tuple[str, ...] = ()
+        if self._access.bucket is None:
+            inputs, own, folders = as_own(inputs)
         shared = plan_shared(inputs, self._access.bucket)
         table = None if values is None else Path(values).absolute()
         if table is not None:
@@ -332,6 +357,7 @@ class Client:
         upload = upload_plan.plan_upload(job_id, source, settings, shared.inputs)
         if table is not None:
             upload = with_sweep(upload, table, place_of(source, table))
+        upload = upload_plan.joined(upload, own, folders, chosen=job is not None)
         before = self._access.report(job_id)
         if before is not None and before.active:
             raise JobActive(
@@ -347,8 +373,9 @@ class Client:
         told = progress(upload.size + sum(one.size for one in shared.uploads))
         for one in shared.uploads:
             self._access.share(one, told)
-        self._access.submit(upload, told)
-        return Job(self._access, job_id, before=before.identity if before and before.dead else None)
+        submitted = self._access.submit(upload, told, sites)
+        ended = before.identity if before and before.dead else None
+        return Job(self._access, submitted, before=ended)
 
 
 def _unsigned(job_id: str) -> Problem:

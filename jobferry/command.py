@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 try:
     import click
@@ -13,20 +12,20 @@ except ModuleNotFoundError:
     raise SystemExit("jobferry: click is not installed: pip install 'jobferry[client]'") from None
 
 from jobferry import __version__
+from jobferry.alloc_commands import alloc
+from jobferry.config_commands import config
+from jobferry.doctor_command import doctor
 from jobferry.errors import JobferryError
-from jobferry.job_commands import job as job_group
-from jobferry.options import (
-    client_of,
-    examples,
-    place_options,
-    print_json,
-    progress_bar,
-    say,
-)
-from jobferry.rendering import describe_all, human_size, printable
-from jobferry.showing import show, wait_for_end
+from jobferry.file_commands import fs, get, logs
+from jobferry.job_commands import job
+from jobferry.options import examples, say
+from jobferry.rendering import printable
 from jobferry.signing_commands import sign
+from jobferry.single_dash import long_options, with_two_dashes
+from jobferry.site_commands import site
+from jobferry.state_commands import retry, status, stop, wait
 from jobferry.submit_command import submit
+from jobferry.token_commands import token
 from jobferry.trust_commands import trust
 
 _INTERRUPTED = 130
@@ -39,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     by the cloud, 130 interrupted.
     """
     try:
-        code = cli.main(arguments, prog_name="jobferry", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else arguments
+        code = cli.main(
+            with_two_dashes(given, long_options(cli)), prog_name="jobferry", standalone_mode=False
+        )
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -66,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 Runs batch jobs on an on-premises computer that nothing outside can connect to.
 
 The site is named by --site (and --stack), or its bucket by --bucket; profile, region and endpoint
-follow AWS's own conventions (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL).
+follow AWS's own conventions (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL). The commands use the
+deployment's HTTP API where you may use it, else the bucket (--via).
 
 Exit codes: 0 done; 1 the job or the operation failed; 2 usage; 3 configuration or credentials;
 4 refused by the cloud.""",
@@ -77,207 +80,9 @@ def cli() -> None:
     """See `help`."""
 
 
-cli.add_command(job_group)
-cli.add_command(sign)
-cli.add_command(trust)
-cli.add_command(submit)
-
-
-@cli.command(
-    short_help="Show one job, or a table of jobs.",
-    help=examples(
-        "jobferry status", "jobferry status --prefix projA/", "jobferry status job0001 --watch"
-    )
-    + """
-
-Shows one job, or a table of those that changed last.""",
-)
-@click.argument("job", required=False)
-@click.option("--prefix", default="", metavar="PREFIX", help="Only jobs whose ids begin so.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
-@click.option("--watch", is_flag=True, help="Show every change until the job has ended.")
-@place_options
-def status(
-    job: str | None, prefix: str, limit: int, watch: bool, as_json: bool, **place: Any
-) -> None:
-    """Show one job or many."""
-    if job is None:
-        if watch:
-            raise click.UsageError("--watch needs a job")
-        _show_all(prefix, limit, as_json, place)
-        return
-    if prefix:
-        raise click.UsageError("state either a job or --prefix")
-    found = client_of(place).job(job)
-    for report in found.watch() if watch else (found.status(),):
-        if watch and not as_json and sys.stdout.isatty():
-            click.clear()
-        show(report, found, as_json)
-
-
-def _show_all(prefix: str, limit: int, as_json: bool, place: dict[str, Any]) -> None:
-    listing = client_of(place).jobs(prefix, limit)
-    if as_json:
-        print_json([report.to_json() for report in listing.reports])
-    elif listing.reports:
-        click.echo(describe_all(listing))
-    else:
-        say("there are no jobs")
-    if listing.total > limit:
-        say(f"these are {limit} of {listing.total} jobs; see more with --limit")
-    if not listing.complete:
-        say("the bucket has too many objects to look at all of them; choose a --prefix")
-
-
-@cli.command(
-    short_help="Wait for a job's end.",
-    help=examples("jobferry wait job0001", "jobferry wait job0001 --timeout 3600 && echo done")
-    + """
-
-Waits for the job's end. Exits with 0 if it is complete, else with 1 and the reason.""",
-)
-@click.argument("job")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up then.")
-@place_options
-def wait(job: str, timeout: float | None, as_json: bool, **place: Any) -> int:
-    """Wait for the end."""
-    return wait_for_end(client_of(place).job(job), timeout, as_json)
-
-
-@cli.command(
-    short_help="Ask for the end of a job.",
-    help=examples("jobferry stop job0001")
-    + """
-
-Asks for the end of a job that waits or runs; its results so far come back.""",
-)
-@click.argument("job")
-@place_options
-def stop(job: str, as_json: bool, **place: Any) -> None:
-    """Ask for the end."""
-    report = client_of(place).job(job).stop()
-    if as_json:
-        print_json({"job": job, "asked": not report.dead})
-    elif report.dead:
-        say(f"job {printable(job)} has ended already ({report.outcome})")
-    else:
-        say(f"job {printable(job)} has been asked to stop; see jobferry wait")
-
-
-@cli.command(
-    short_help="Run a failed job, or the failed elements of an array, again.",
-    help=examples("jobferry retry job0001", "jobferry retry sweep --failed --wait")
-    + """
-
-Runs a job that has failed, was stopped or was lost again, with the inputs of its last run: what was
-uploaded since does not count. Of an array only the elements that are not complete run again, and
-what the others have left stays. A job that is complete is left alone.""",
-)
-@click.argument("job")
-@click.option("--failed", is_flag=True, help="Only for an array; an array is always retried so.")
-@click.option("--wait", is_flag=True, help="Wait for the end, and exit as `jobferry wait` does.")
-@place_options
-def retry(job: str, failed: bool, wait: bool, as_json: bool, **place: Any) -> int:
-    """Run it again."""
-    found = client_of(place).job(job)
-    if failed and not isinstance(found.status().allocation.get("array"), dict):
-        raise click.UsageError(f"job {printable(job)} is no array: leave --failed out")
-    report = found.retry()
-    if report.outcome == "complete":
-        say(f"job {printable(job)} is complete; there is nothing to run again")
-    elif wait:
-        return wait_for_end(found, None, as_json)
-    else:
-        say(f"job {printable(job)} has been asked to run again; see jobferry wait")
-    if as_json:
-        print_json({"job": job, "asked": report.outcome != "complete"})
-    return 0
-
-
-@cli.command(
-    short_help="Fetch a job's files.",
-    help=examples(
-        "jobferry get job0001",
-        "jobferry get job0001 -o results --only 'out/**' --only '*.png'",
-        "jobferry get sweep --elements failed",
-    )
-    + """
-
-Fetches a job's files and logs. What is here already, with the same size and not older, is not
-fetched again, so an interrupted download goes on. Prints the directory.
-
---elements takes only the files of some elements of an array: their logs, and what they have put
-into a folder elements/INDEX/ of the job directory. failed are all that did not complete.""",
-)
-@click.argument("job")
-@click.option(
-    "-o", "--output", type=click.Path(file_okay=False), help="Where to; else as the job is named."
-)
-@click.option("--only", multiple=True, metavar="GLOB", help="Only these files; repeatable.")
-@click.option("--elements", metavar="WHICH", help="Of an array: failed, complete or 1,5-9.")
-@click.option("--force", is_flag=True, help="Fetch all, also over files that were changed here.")
-@place_options
-def get(
-    job: str,
-    output: str | None,
-    only: tuple[str, ...],
-    elements: str | None,
-    force: bool,
-    as_json: bool,
-    **place: Any,
-) -> None:
-    """Fetch files."""
-    with progress_bar("Fetching") as progress:
-        got = (
-            client_of(place)
-            .job(job)
-            .get(output, only=only, elements=elements, force=force, progress=progress)
-        )
-    if as_json:
-        print_json(
-            {
-                "job": job,
-                "directory": str(got.directory),
-                "files": got.files,
-                "bytes": got.size,
-                "present": got.present,
-                "unsafe": got.unsafe,
-            }
-        )
-    else:
-        click.echo(str(got.directory))
-        say(f"{got.files} files fetched, {human_size(got.size)}; {got.present} were there already")
-    for path in got.unsafe:
-        say(f"left out, its name is not safe: {printable(path)}")
-
-
-@cli.command(
-    short_help="Print what a job has printed.",
-    help=examples(
-        "jobferry logs job0001",
-        "jobferry logs job0001 --stderr -f",
-        "jobferry logs sweep --element 17",
-    )
-    + """
-
-Prints what the job has printed, as far as it is in the bucket.""",
-)
-@click.argument("job")
-@click.option("--stderr", is_flag=True, help="Standard error instead of standard output.")
-@click.option("--element", type=click.IntRange(0), metavar="N", help="Of an array: which one.")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
-@place_options
-def logs(
-    job: str, stderr: bool, element: int | None, follow: bool, as_json: bool, **place: Any
-) -> None:
-    """Print a log."""
-    found = client_of(place).job(job)
-    if as_json:
-        if follow:
-            raise click.UsageError("--json and --follow exclude each other")
-        found.status()
-        text = found.stderr(element) if stderr else found.stdout(element)
-        print_json({"job": job, "stream": "stderr" if stderr else "stdout", "text": text})
-        return
-    for chunk in found.follow(stderr=stderr, until_end=follow, element=element):
-        click.echo(chunk, nl=False)
+for _command in (submit, status, wait, stop, retry, get, logs, fs):
+    cli.add_command(_command)
+for _group in (job, alloc, site, token, config, doctor, sign, trust):
+    cli.add_command(_group)
+for _short_form in (wait, retry, get):
+    job.add_command(_short_form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tempfile
@@ -24,6 +25,9 @@ from jobferry.interface import JobAccess, Progress, RemoteFile
 _WORKERS = 8
 _TRIES = 3
 _NAMED = 5
+_PART = ".jobferry-"
+RESUMED = 8 * 1024**2
+"""Bytes from which on a file that was fetched in part stays, so that the next time goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +227,7 @@ def _fetch(
         parent = _made(directory, file.path.rpartition("/")[0])
         for tries_left in reversed(range(_TRIES)):
             try:
-                return _fetch_once(access, job_id, file.path, parent, umask, progress)
+                return _fetch_once(access, job_id, file, parent, umask, progress)
             except CloudUnreachable:
                 if not tries_left:
                     raise
@@ -234,7 +238,12 @@ def _fetch(
 
 
 def _fetch_once(
-    access: JobAccess, job_id: str, path: str, parent: Path, umask: int, progress: Progress
+    access: JobAccess,
+    job_id: str,
+    file: RemoteFile,
+    parent: Path,
+    umask: int,
+    progress: Progress,
 ) -> None:
     done = 0
 
@@ -243,15 +252,31 @@ def _fetch_once(
         done += size
         progress(size)
 
-    descriptor, part = tempfile.mkstemp(prefix=".jobferry-", dir=parent)
+    kept = file.size >= RESUMED
+    part = _kept_part(parent, file) if kept else _new_part(parent)
     try:
-        with os.fdopen(descriptor, "wb") as content:
-            fetched = access.fetch(job_id, path, content, counted)
-        Path(part).chmod(0o666 & ~umask if fetched.mode is None else fetched.mode)
+        with part.open("r+b") as content:
+            fetched = access.fetch(job_id, file.path, content, counted)
+        part.chmod(0o666 & ~umask if fetched.mode is None else fetched.mode)
         os.utime(part, (fetched.modified, fetched.modified))
-        Path(part).replace(parent / path.rpartition("/")[2])
+        part.replace(parent / file.path.rpartition("/")[2])
     except BaseException:
-        Path(part).unlink(missing_ok=True)
+        if not kept:
+            part.unlink(missing_ok=True)
         if done:
             progress(-done)
         raise
+
+
+def _new_part(parent: Path) -> Path:
+    descriptor, part = tempfile.mkstemp(prefix=_PART, dir=parent)
+    os.close(descriptor)
+    return Path(part)
+
+
+def _kept_part(parent: Path, file: RemoteFile) -> Path:
+    """What is fetched of a large file; the next download of the same content goes on with it."""
+    about = f"{file.path}\0{file.size}\0{file.modified}".encode("utf-8", "surrogatepass")
+    part = parent / f"{_PART}{hashlib.sha256(about).hexdigest()[:16]}.part"
+    os.close(os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+    return part

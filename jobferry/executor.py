@@ -79,7 +79,7 @@ class Executor(concurrent.futures.Executor):
         """
         if client is not None and site is not None:
             raise UsageError("state either the site or a client, not both")
-        self._client = client or Client(site=site)
+        self._client = client or Client(site=site, via="s3")
         self._surroundings = Surroundings(python=python, setup=setup, resources=resources or {})
         self._settings = Settings(
             time_limit=time_limit,

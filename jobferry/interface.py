@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
@@ -62,6 +62,23 @@ class Listing:
         return jobs_html(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a run.
+
+    Attributes:
+        time: when, as ISO 8601 in UTC; a site's clock may disagree with the others.
+        type: `Submitted`, `Created`, `Claimed`, `Scheduled`, `Started`, `Ended` or `Finished`.
+        allocation: the allocation that it is about.
+        message: what happened, a sentence.
+    """
+
+    time: str | None
+    type: str
+    allocation: str | None
+    message: str
+
+
 class JobAccess(Protocol):
     """A way to the jobs of one site. Every method may raise a `JobferryError`."""
 
@@ -75,17 +92,29 @@ class JobAccess(Protocol):
         """At most `limit` jobs whose ids begin with `prefix`."""
 
     @property
-    def bucket(self) -> str:
-        """The site's bucket."""
+    def bucket(self) -> str | None:
+        """The site's bucket; None if it is not known here, and so nothing can be shared."""
 
     def share(self, upload: SharedUpload, progress: Progress) -> None:
         """Upload what many jobs share, as far as it is not there yet."""
 
-    def submit(self, upload: Upload, progress: Progress) -> None:
-        """Upload everything, and when all of it is there, ask for the run."""
+    def submit(self, upload: Upload, progress: Progress, sites: Sequence[str] = ()) -> str:
+        """Upload everything, and when all of it is there, ask for the run.
+
+        Args:
+            upload: what is uploaded.
+            progress: sees the transfer.
+            sites: several sites, of which one takes it; empty for the one of this way.
+
+        Returns:
+            The job id.
+        """
 
     def stop(self, job_id: str) -> None:
         """Ask for the job's end."""
+
+    def events(self, job_id: str) -> tuple[Event, ...]:
+        """What happened to the job's current run, oldest first."""
 
     def retry(self, job_id: str) -> None:
         """Ask for a further run with the recorded inputs."""
@@ -100,7 +129,14 @@ class JobAccess(Protocol):
         """
 
     def fetch(self, job_id: str, path: str, target: IO[bytes], progress: Progress) -> Fetched:
-        """Write a file's content, as it is now, to `target`."""
+        """Write a file's content, as it is now, to `target`; what is in there is not sent again.
+
+        Args:
+            job_id: the job.
+            path: relative to the job.
+            target: what was fetched before, if anything was; readable and writable.
+            progress: sees the transfer, what was there before included.
+        """
 
     def read(self, job_id: str, path: str, start: int) -> Iterator[bytes]:
         """The content of a file from byte `start` on; nothing if there is no more, or no file."""

@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 import click
 
 from jobferry.client import Client, SizedProgress, silent
-from jobferry.interface import Progress
+from jobferry.connect import connect, connect_api
+from jobferry.errors import UsageError
+from jobferry.interface import JobAccess, Progress
+from jobferry.over_api import ApiAccess
+
+PLACE = ("bucket", "site", "stack", "address", "via")
+"""The options of `place_options` that `Client` takes."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -26,6 +32,8 @@ def place_options(command: _Command) -> _Command:
     """Add the options that say which bucket, and `--json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON, with times in UTC."),
+        click.option("--via", metavar="WAY", help="auto, api or s3 (JOBFERRY_VIA; auto)."),
+        click.option("--address", metavar="URL", help="Of the API (JOBFERRY_ADDRESS, NOMAD_ADDR)."),
         click.option("--stack", metavar="NAME", help="Deployment (JOBFERRY_STACK; jobferry)."),
         click.option("--site", metavar="SITE", help="Site (JOBFERRY_SITE; dc1)."),
         click.option("--bucket", metavar="BUCKET", help="Bucket of the site (JOBFERRY_BUCKET)."),
@@ -36,7 +44,19 @@ def place_options(command: _Command) -> _Command:
 
 def client_of(place: dict[str, Any]) -> Client:
     """The client that the options of `place_options` ask for."""
-    return Client(bucket=place["bucket"], site=place["site"], stack=place["stack"])
+    return Client(**{name: place[name] for name in PLACE})
+
+
+def api_of(place: dict[str, Any]) -> ApiAccess:
+    """The API, for commands about what there is only there."""
+    if place["bucket"] or place["via"] == "s3":
+        raise UsageError("this command needs the API; leave out --bucket and --via s3")
+    return connect_api(site=place["site"], stack=place["stack"], address=place["address"])
+
+
+def access_of(place: dict[str, Any]) -> JobAccess:
+    """The way to the jobs that the options ask for."""
+    return connect(**{name: place[name] for name in PLACE})
 
 
 def say(message: str) -> None:

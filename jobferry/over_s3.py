@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
@@ -27,9 +27,9 @@ from job_protocol.object_keys import (
 )
 from job_protocol.states import Word
 from jobferry.aws_errors import code_of, is_missing, typed_errors
-from jobferry.errors import CloudUnreachable, TransferFailed
-from jobferry.interface import Fetched, Listing, Progress, RemoteFile
-from jobferry.place import bucket_of
+from jobferry.checksums import Checksum, agrees
+from jobferry.errors import CloudUnreachable, TransferFailed, UsageError
+from jobferry.interface import Event, Fetched, Listing, Progress, RemoteFile
 from jobferry.report import Report, report_of
 from jobferry.shared_inputs import SharedUpload
 from jobferry.upload_plan import LocalFile, Upload
@@ -55,42 +55,29 @@ _CONFIG = Config(
 )
 
 
-def connect(
-    *,
-    bucket: str | None = None,
-    site: str | None = None,
-    stack: str | None = None,
-    session: boto3.Session | None = None,
-) -> S3Access:
-    """The way to the jobs of a site; see `place.bucket_of` for how its bucket is found.
+def parameter_of(session: boto3.Session) -> Callable[[str], str | None]:
+    """Reads parameters of the parameter store; None if there is none.
 
     Args:
-        bucket: the bucket, if stated.
-        site: the site, if stated.
-        stack: the deployment, if stated.
-        session: whose profile, region and credentials count; by default AWS's own conventions.
-
-    Raises:
-        UsageError, ConfigurationError, CloudRefused, CloudUnreachable: it is not found.
+        session: whose profile, region and credentials count.
     """
-    with typed_errors("begin an AWS session"):
-        chosen = session or boto3.Session()
 
     def parameter(name: str) -> str | None:
         with typed_errors(f"read the parameter {name} (naming the bucket goes without it)"):
             try:
-                answer = chosen.client("ssm", config=_CONFIG).get_parameter(Name=name)
+                answer = session.client("ssm", config=_CONFIG).get_parameter(Name=name)
             except ClientError as error:
                 if is_missing(error):
                     return None
                 raise
             return answer["Parameter"].get("Value")
 
-    name = bucket_of(
-        bucket=bucket, site=site, stack=stack, environment=os.environ, parameter=parameter
-    )
-    with typed_errors(f"use the bucket {name}"):
-        return S3Access(chosen.client("s3", config=_CONFIG), name)
+    return parameter
+
+
+def s3_client(session: boto3.Session) -> S3Client:
+    """The client for objects."""
+    return session.client("s3", config=_CONFIG)
 
 
 class S3Access:
@@ -184,8 +171,10 @@ class S3Access:
                 if f"{upload.prefix}{folder}" not in there:
                     self._put(f"{upload.prefix}{folder}", b"")
 
-    def submit(self, upload: Upload, progress: Progress) -> None:
+    def submit(self, upload: Upload, progress: Progress, sites: Sequence[str] = ()) -> str:
         """Upload everything in parallel, and when all of it is there, put the mark."""
+        if sites:
+            raise UsageError("choosing among several sites needs the API (--via api)")
         job_id = upload.job_id
         with typed_errors(f"upload to {self.location(job_id)}"):
             self._upload_files(input_key(job_id, ""), upload.files, progress)
@@ -197,6 +186,7 @@ class S3Access:
                 self._put(input_key(job_id, SIGNED), upload.signed.document)
                 self._put(input_key(job_id, SIGNATURE), upload.signed.signature)
             self._put(status_word_key(job_id), Word.FILE_UPLOAD.body)
+        return job_id
 
     def _upload_files(self, prefix: str, files: Sequence[LocalFile], progress: Progress) -> None:
         config = TransferConfig(max_request_concurrency=_TRANSFERS)
@@ -234,6 +224,13 @@ class S3Access:
         with typed_errors(f"run the job at {self.location(job_id)} again"):
             self._put(status_word_key(job_id), Word.JOB_RETRY.body)
 
+    def events(self, job_id: str) -> tuple[Event, ...]:
+        """Only the API tells them."""
+        raise UsageError(
+            f"the bucket does not tell what happened to job {job_id!r}; this needs the API "
+            "(--via api)"
+        )
+
     def files(self, job_id: str, under: str = "", after: str = "") -> Iterator[RemoteFile]:
         """What lies under the job's prefix; see `JobAccess.files`."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -248,23 +245,54 @@ class S3Access:
                     yield RemoteFile(path, row["Size"], int(row["LastModified"].timestamp()))
 
     def fetch(self, job_id: str, path: str, target: IO[bytes], progress: Progress) -> Fetched:
-        """Write the content of an object to `target`. boto3 checks its length and checksum."""
+        """Write the rest of an object to `target`; boto3 or this checks length and checksum."""
         key = input_key(job_id, path)
+        start = target.seek(0, io.SEEK_END)
         with typed_errors(f"read s3://{self.bucket}/{key}"):
             try:
+                if start:
+                    return self._fetch_rest(key, path, target, start, progress)
                 answer = self._client.get_object(Bucket=self.bucket, Key=key)
             except ClientError as error:
-                if is_missing(error):
+                if is_missing(error) or code_of(error) in ("PreconditionFailed", "412"):
+                    target.truncate(0)
                     raise TransferFailed(
-                        f"{path} was deleted from {self.location(job_id)} meanwhile; run it again"
+                        f"{path} was deleted or changed at {self.location(job_id)} meanwhile; run "
+                        "it again"
                     ) from error
                 raise
             for chunk in answer["Body"].iter_chunks(_CHUNK):
                 target.write(chunk)
                 progress(len(chunk))
-            stated = answer["Metadata"].get(MODE_METADATA, "")
-            mode = int(stated, 8) & 0o777 if _OCTAL.fullmatch(stated) else None
-            return Fetched(int(answer["LastModified"].timestamp()), mode)
+            return Fetched(int(answer["LastModified"].timestamp()), _mode(answer["Metadata"]))
+
+    def _fetch_rest(
+        self, key: str, path: str, target: IO[bytes], start: int, progress: Progress
+    ) -> Fetched:
+        head = self._client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+        size = head["ContentLength"]
+        start = min(start, size)
+        target.truncate(start)
+        target.seek(start)
+        progress(start)
+        if start < size:
+            answer = self._client.get_object(
+                Bucket=self.bucket, Key=key, Range=f"bytes={start}-", IfMatch=head["ETag"]
+            )
+            for chunk in answer["Body"].iter_chunks(_CHUNK):
+                target.write(chunk)
+                progress(len(chunk))
+        for algorithm, value in (
+            ("SHA256", head.get("ChecksumSHA256")),
+            ("CRC32", head.get("ChecksumCRC32")),
+        ):
+            if value and agrees(target, size, Checksum(algorithm, value)) is False:
+                target.truncate(0)
+                raise TransferFailed(
+                    f"what was fetched of {path} has not the checksum that S3 states; it was "
+                    "thrown away, run it again"
+                )
+        return Fetched(int(head["LastModified"].timestamp()), _mode(head["Metadata"]))
 
     def read(self, job_id: str, path: str, start: int) -> Iterator[bytes]:
         """The content of an object from a byte on; nothing if there is no more, or no object."""
@@ -293,6 +321,11 @@ class S3Access:
 
     def _put(self, key: str, body: bytes) -> None:
         self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
+
+
+def _mode(metadata: Mapping[str, str]) -> int | None:
+    stated = metadata.get(MODE_METADATA, "")
+    return int(stated, 8) & 0o777 if _OCTAL.fullmatch(stated) else None
 
 
 def _iso(moment: datetime) -> str:

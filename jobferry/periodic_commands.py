@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 import click
 
 from job_protocol.cron_expression import CronExpression, next_launches, time_zone
 from job_protocol.cron_fields import CronError
+from jobferry.api_client import job_path
+from jobferry.completion import complete_jobs
 from jobferry.errors import UsageError
-from jobferry.options import examples, print_json, say
+from jobferry.job_answers import monitored, view_now
+from jobferry.options import api_of, examples, place_options, print_json, say
 
 _MOST = 1000
 
@@ -86,6 +90,33 @@ def next_command(
         say(f"there is no launch after {start.isoformat(timespec='seconds')}, until 2099")
         return 1
     return 0
+
+
+@periodic.command(
+    "force",
+    short_help="Launch a periodic job now.",
+    help=examples("jobferry job periodic force nightly")
+    + """
+
+Launches a periodic job now, whatever else of it runs.""",
+)
+@click.argument("job_id", metavar="JOB", shell_complete=complete_jobs)
+@click.option("--detach", is_flag=True, help="Do not tell what comes of it.")
+@click.option("--verbose", is_flag=True, help="Whole ids.")
+@place_options
+def force_command(job_id: str, detach: bool, verbose: bool, as_json: bool, **place: Any) -> None:
+    """Launch it."""
+    api = api_of(place).client
+    path = job_path(job_id, "periodic/force")
+    answer = api.write("POST", path, f"force a launch of job {job_id!r}")
+    if as_json:
+        print_json(answer)
+    elif detach or not answer.get("EvalID"):
+        click.echo("Force periodic successful")
+        click.echo(f"Evaluation ID: {answer.get('EvalID')}")
+    else:
+        view = view_now(verbose=verbose)
+        click.echo("\n".join(monitored(api, answer["EvalID"], view)))
 
 
 def _time(text: str) -> datetime:

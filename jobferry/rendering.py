@@ -56,7 +56,7 @@ def describe(report: Report, location: str, zone: tzinfo | None = None) -> str:
     upload = details.get("upload")
     submitted = upload.get("time") if isinstance(upload, dict) else None
     blocks = [
-        _pairs(
+        aligned(
             [
                 ("ID", report.job),
                 ("Site", details.get("site")),
@@ -74,6 +74,8 @@ def describe(report: Report, location: str, zone: tzinfo | None = None) -> str:
             ]
         )
     ]
+    if isinstance(waiting := details.get("waiting"), list):
+        blocks.append(["Waiting", *(printable(reason) for reason in waiting)])
     if report.reasons:
         blocks.append(
             [
@@ -115,7 +117,7 @@ def _allocation(report: Report, zone: tzinfo | None) -> list[str]:
         ("Results", f"{files} files, {human_size(size)}" if isinstance(size, int) else None),
         ("Left Out", results.get("left_out") or None),
     ]
-    return _pairs(pairs) + [
+    return aligned(pairs) + [
         printable(f"  {entry.get('path')}: {entry.get('reason')}")
         for entry in listed
         if isinstance(entry, dict)
@@ -147,7 +149,8 @@ def _not_complete(array: object) -> str | None:
     return ", ".join(named[:_NAMED]) + (", ..." if len(named) > _NAMED else "")
 
 
-def _pairs(pairs: Iterable[tuple[str, Any]]) -> list[str]:
+def aligned(pairs: Iterable[tuple[str, Any]]) -> list[str]:
+    """Lines of keys and values, the values below one another; what is None is left out."""
     known = [(key, value) for key, value in pairs if value is not None]
     width = max(len(key) for key, _ in known)
     return [f"{key:<{width}} = {printable(value)}" for key, value in known]
@@ -165,10 +168,11 @@ def describe_all(listing: Listing, zone: tzinfo | None = None) -> str:
         )
         for report in listing.reports
     ]
-    return "\n".join(_table(rows))
+    return "\n".join(table(rows))
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows with their columns below one another, the head first."""
     widths = [max(map(_columns, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

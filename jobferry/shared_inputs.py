@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from job_protocol.object_keys import MAX_KEY_BYTES, Problem, input_path_problems
@@ -81,12 +81,41 @@ def parse_wish(text: str) -> Wish:
     return source, to
 
 
-def plan_shared(wishes: Sequence[Wish], bucket: str) -> SharedPlan:
+def as_own(wishes: Sequence[Wish]) -> tuple[list[Wish], tuple[LocalFile, ...], tuple[str, ...]]:
+    """Wishes for what lies here as files and folders of the job itself, and the other wishes.
+
+    For a way to the jobs that has no place for what many jobs share.
+
+    Raises:
+        UploadRefused: with a reason that can be seen here.
+    """
+    others: list[Wish] = []
+    files: list[LocalFile] = []
+    folders: list[str] = []
+    for source, to in wishes:
+        local = _local(source)
+        if local is None:
+            others.append((source, to))
+            continue
+        folder = "" if to in (".", "./") else to.removesuffix("/")
+        is_folder = local.is_dir() or to.endswith("/") or not folder
+        name = folder if not is_folder else "/".join(filter(None, (folder, local.name)))
+        found, empty = local_tree(local.resolve(), name)
+        if local.is_dir():  # what is in it comes to the place, without its own name
+            at = f"{folder}/" if folder else ""
+            found = tuple(replace(f, path=f"{at}{f.path.removeprefix(f'{name}/')}") for f in found)
+            empty = tuple(f"{at}{one.removeprefix(f'{name}/')}" for one in empty)
+        files += found
+        folders += [one for one in empty if one]
+    return others, tuple(files), tuple(folders)
+
+
+def plan_shared(wishes: Sequence[Wish], bucket: str | None) -> SharedPlan:
     """Say what is uploaded and what `aws-job.json` names. Reads what lies here, uploads nothing.
 
     Args:
         wishes: what the user states.
-        bucket: the site's bucket.
+        bucket: the site's bucket; None if it is not known here.
 
     Raises:
         UploadRefused: with every reason that can be seen here.
@@ -124,15 +153,15 @@ def _local(source: str | Path) -> Path | None:
     return None
 
 
-def _key(source: str, bucket: str) -> str:
+def _key(source: str, bucket: str | None) -> str:
     if not source.startswith(_URL):
         return source
     other, _, key = source.removeprefix(_URL).partition("/")
-    if other != bucket:
+    if bucket is not None and other != bucket:
         remedy = f"copy it there: aws s3 cp {source} s3://{bucket}/{PREFIX}/"
         raise UploadRefused([Problem(source, f"it is not in the site's bucket {bucket}", remedy)])
     if not key:
-        raise UploadRefused([Problem(source, "it names no object", f"write {_URL}{bucket}/KEY")])
+        raise UploadRefused([Problem(source, "it names no object", f"write {_URL}{other}/KEY")])
     return key
 
 

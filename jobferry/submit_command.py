@@ -1,4 +1,4 @@
-"""The command `jobferry submit`."""
+"""`jobferry submit`: a directory or a script becomes a job."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from typing import Any
 import click
 
 from job_protocol.dependency import On
-from jobferry.options import client_of, examples, place_options, print_json, progress_bar
+from jobferry.options import (
+    PLACE,
+    client_of,
+    examples,
+    place_options,
+    print_json,
+    progress_bar,
+)
 from jobferry.shared_inputs import parse_wish
-from jobferry.showing import wait_for_end
 from jobferry.signing_commands import sign_options, signing_of
+from jobferry.silence import tell_silence
+from jobferry.state_commands import wait_for_end
 
 
 @click.command(
@@ -21,6 +29,7 @@ from jobferry.signing_commands import sign_options, signing_of
         "jobferry submit simulation --job projA/run7 --time-limit 2h --wait",
         "jobferry submit job.sh --queue short --results 'out/**'",
         "jobferry submit job.sh --input mesh.h5=data/mesh.h5",
+        "jobferry submit job.sh --site tokyo,osaka",
         "jobferry submit sweep --count 1000 --max-running 50",
         "jobferry submit study --sweep values.csv --max-running 20",
         "jobferry submit report --after projA/run7,projA/run8",
@@ -35,14 +44,17 @@ join an aws-job.json in the directory. Prints the job id.
 
 --input puts an object of the site's bucket (s3://BUCKET/KEY, or its key) at the path TO in the job
 directory. A file or directory that lies here is uploaded once, under shared/ and named after its
-content. The site, too, fetches it once for all jobs.
+content. The site, too, fetches it once for all jobs. Over the API it becomes a file of the job.
 
 --sweep makes an array of a CSV table: its first row names variables, and each further row is an
 element, which finds the row's values in them. All share the job's inputs.
 
 --after lets the job wait until other jobs of the site are complete; --after-any until they have
 ended, and --after-notok until they have ended and are not complete. What can never be met any more
-ends the job as stopped. aws-job.json can name jobs of other sites.""",
+ends the job as stopped. aws-job.json can name jobs of other sites.
+
+Of several sites (--site a,b,c) the first that is alive and has room takes the job. An upload that
+broke off goes on with the same command: over the API, only what is missing is sent again.""",
 )
 @click.argument("path", metavar="DIR_OR_SCRIPT", type=click.Path(exists=True, path_type=Path))
 @click.option("--job", metavar="ID", help="Job id, the prefix in the bucket.")
@@ -78,7 +90,7 @@ ends the job as stopped. aws-job.json can name jobs of other sites.""",
 @place_options
 def submit(path: Path, job: str | None, wait: bool, as_json: bool, **options: Any) -> int:
     """Upload and ask for the run."""
-    place = {name: options.pop(name) for name in ("bucket", "site", "stack")}
+    place = {name: options.pop(name) for name in PLACE}
     wishes = [parse_wish(text) for text in options.pop("inputs")]
     options["depends_on"] = [
         {"job": job_id, "on": on.value}
@@ -87,10 +99,21 @@ def submit(path: Path, job: str | None, wait: bool, as_json: bool, **options: An
         for job_id in text.split(",")
     ]
     signing = signing_of(*(options.pop(f"sign_{name}") for name in ("key", "expires", "runs")))
+    sites = (place["site"] or "").split(",")
+    if len(sites) > 1:
+        place["site"] = None
+    client = client_of(place)
     with progress_bar("Uploading") as progress:
-        submitted = client_of(place).submit(
-            path, job=job, inputs=wishes, progress=progress, sign=signing, **options
+        submitted = client.submit(
+            path,
+            job=job,
+            inputs=wishes,
+            sites=sites if len(sites) > 1 else (),
+            progress=progress,
+            sign=signing,
+            **options,
         )
+    tell_silence(submitted)
     if not wait:
         document = {"job": submitted.id, "location": submitted.location}
         print_json(document) if as_json else click.echo(submitted.id)

@@ -72,6 +72,7 @@ class Upload:
         folders: empty folders; each ends in `/`.
         settings: content of `aws-job.json`, unless a file of that name is uploaded as it is.
         signed: what was signed for this submission, if it was.
+        chosen: whether the user chose the job id; else it was made for this submission.
     """
 
     job_id: str
@@ -79,6 +80,7 @@ class Upload:
     folders: tuple[str, ...] = ()
     settings: bytes | None = None
     signed: Signed | None = None
+    chosen: bool = True
 
     @property
     def size(self) -> int:
@@ -143,6 +145,40 @@ def plan_upload(
     if written is not None:
         files = tuple(file for file in files if file.path != SETTINGS)
     return replace(upload, job_id=job_id, files=files, settings=written)
+
+
+def joined(
+    upload: Upload, files: Sequence[LocalFile], folders: Sequence[str], *, chosen: bool
+) -> Upload:
+    """An upload with further files and empty folders.
+
+    Args:
+        upload: what there is.
+        files: what comes to it.
+        folders: empty folders that come to it.
+        chosen: whether the user chose the job id.
+
+    Raises:
+        UploadRefused: two files have the same place.
+    """
+    paths = [file.path for file in (*upload.files, *files)]
+    problems = input_path_problems(upload.job_id, paths)
+    problems += (
+        [
+            Problem(path, "two files have this place in the job", "give one of them another one")
+            for path in sorted({path for path in paths if paths.count(path) > 1})
+        ]
+        if files
+        else []
+    )
+    if problems:
+        raise UploadRefused(problems)
+    return replace(
+        upload,
+        files=(*upload.files, *files),
+        folders=(*upload.folders, *folders),
+        chosen=chosen,
+    )
 
 
 def local_tree(source: Path, name: str) -> tuple[tuple[LocalFile, ...], tuple[str, ...]]:

@@ -24,6 +24,7 @@ from lambdas.ports.clients import client
 from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_reader import JobReader
 from lambdas.ports.job_table import JobTable
+from lambdas.ports.site_controls import SiteControls
 from lambdas.ports.site_directory import SiteDirectory
 from lambdas.ports.templates import Templates
 from lambdas.routes.route import Answer, json_text
@@ -46,6 +47,7 @@ def services() -> Services:
         table=JobTable(dynamodb, table),
         reader=JobReader(dynamodb, table),
         tokens=ApiTokens(dynamodb, table),
+        controls=SiteControls(dynamodb, table),
         s3=client("s3"),
         sites=_directory().of_names(os.environ["SITES"].split()),
         clock=lambda: int(time.time()),

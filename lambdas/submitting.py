@@ -235,6 +235,22 @@ class Submitting:
             raise Refused(404, "upload not found", "submit the job again to get a new Upload id")
         return document
 
+    def missing(self, job_id: str, upload: str) -> list[dict[str, Any]]:
+        """How to put what of a submission has not arrived: fresh URLs, missing parts only.
+
+        Raises:
+            Refused: there is no such submission.
+        """
+        document = self.files.announced(upload)
+        if document is None or document["job"] != job_id:
+            raise Refused(404, "upload not found", "submit the job again for a new Upload id")
+
+        def request(row: dict[str, Any]) -> dict[str, Any] | None:
+            return self.files.missing_request(job_id, _file(row), row["upload_id"])
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return [one for one in pool.map(request, document["uploads"]) if one is not None]
+
     def requests(self, announced: Announced) -> list[dict[str, Any]]:
         """How to put each file of a submission: URLs that are good for an hour."""
         document = self.files.announced(announced.upload)

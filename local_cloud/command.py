@@ -89,11 +89,10 @@ Stop it with `make down`.""")
 def env() -> None:
     """Print the variables that lead a shell to the running emulator."""
     playground = _running()
-    bucket = playground.bucket()
     variables = {
         **playground.emulator.environment(),
-        "BUCKET": bucket,
-        "JOBFERRY_BUCKET": bucket,  # for the `jobferry` command
+        "BUCKET": playground.bucket(),
+        "JOBFERRY_STACK": playground.stack(),  # for the `jobferry` command
     }
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")

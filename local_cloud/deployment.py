@@ -69,8 +69,17 @@ def deploy(emulator: Emulator, assembly: Assembly) -> Deployment:
     if not status.endswith("COMPLETE") or "ROLLBACK" in status:
         raise DeploymentFailed(_failure(cloudformation, stack, emulator.log_file))
     deployment = _deployment(emulator, stack)
+    _name_urls_that_resolve(emulator, deployment)
     _say_that_it_has_changed(emulator, deployment, stack)
     return deployment
+
+
+def _name_urls_that_resolve(emulator: Emulator, deployment: Deployment) -> None:
+    """Let clients find the API as in AWS: the emulator's host names do not resolve everywhere."""
+    ssm = emulator.client("ssm")
+    for door, url in deployment.api_urls.items():
+        name = f"/jobferry/{deployment.stack}/api/{f'url-{door.lower()}' if door else 'url'}"
+        ssm.put_parameter(Name=name, Value=url, Type="String", Overwrite=True)
 
 
 def _say_that_it_has_changed(

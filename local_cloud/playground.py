@@ -14,7 +14,7 @@ from local_cloud.deployment import Deployment, deploy
 from local_cloud.emulator import ACCOUNT, CHECKOUT, Emulator
 from local_cloud.errors import LocalCloudError
 from local_cloud.isolation import without_aws
-from local_cloud.synthesis import synthesize
+from local_cloud.synthesis import read_assembly, synthesize
 
 SITE = "dc1"
 ROOT = CHECKOUT / ".jobferry"
@@ -96,6 +96,10 @@ class Playground:
             return str(tomllib.loads(self.settings_file.read_text(encoding="utf-8"))["bucket"])
         except FileNotFoundError:
             raise LocalCloudError("the stack is not deployed; run `make up`") from None
+
+    def stack(self) -> str:
+        """The name of the deployed stack."""
+        return read_assembly(self.root / "cdk.out").stack
 
     def environment(self) -> dict[str, str]:
         """The environment for commands on both sides: `aws` and `jobferry-puller`."""

@@ -49,14 +49,17 @@ class DeployedStack:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_real_account() -> Iterator[None]:
+def _no_real_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reaches an AWS account that the environment of the developer leads to."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
+        ours = ("AWS_", "JOBFERRY_", "NOMAD_")
+        for name in [name for name in os.environ if name.startswith(ours)]:
             patch.delenv(name)
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):  # nor are the developer's settings read
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
         yield
 
 

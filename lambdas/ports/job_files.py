@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from job_protocol import object_keys
+from lambdas.ports.submitted_files import MODE_METADATA
 
 _PAGE = 1000
 _URL_SECONDS = 3600
+_ALGORITHMS = ("SHA256", "CRC32", "CRC32C", "CRC64NVME", "SHA1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,42 @@ class Stat:
 
     size: int
     modified: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """A part of a flat list.
+
+    Attributes:
+        files: path, bytes and time of each file.
+        more: whether there are more behind the last one.
+    """
+
+    files: tuple[tuple[str, int, datetime], ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A file as it is now, and how to fetch it.
+
+    Attributes:
+        url: where, for an hour at most.
+        etag: tells this content from any other, for `If-Match`.
+        size: bytes.
+        modified: when it was put.
+        mode: its file mode in octal, if it is known.
+        checksum: algorithm and value, if S3 keeps one.
+        part_size: bytes of its first part, if it was put in parts.
+    """
+
+    url: str
+    etag: str
+    size: int
+    modified: datetime
+    mode: str | None
+    checksum: tuple[str, str] | None
+    part_size: int | None
 
 
 class JobFiles:
@@ -77,6 +115,61 @@ class JobFiles:
                 for row in answer.get("CommonPrefixes", [])
             ),
             next=answer.get("NextContinuationToken"),
+        )
+
+    def tree(self, job_id: str, *, under: str, after: str) -> Tree:
+        """What lies under the job's prefix, however deep; at most 1000 files at once.
+
+        Args:
+            job_id: the job.
+            under: what the paths begin with.
+            after: only paths that come after this one; empty for all.
+        """
+        start = {"StartAfter": object_keys.input_key(job_id, after)} if after else {}
+        answer = self._client.list_objects_v2(
+            Bucket=self._bucket,
+            Prefix=object_keys.input_key(job_id, under),
+            MaxKeys=_PAGE,
+            **start,
+        )
+        return Tree(
+            files=tuple(
+                (
+                    object_keys.relative_path(job_id, row["Key"]),
+                    int(row["Size"]),
+                    row["LastModified"],
+                )
+                for row in answer.get("Contents", [])
+            ),
+            more=bool(answer.get("IsTruncated")),
+        )
+
+    def stored(self, job_id: str, path: str) -> Stored | None:
+        """A file as it is now; None if there is none."""
+        target = {"Bucket": self._bucket, "Key": object_keys.input_key(job_id, path)}
+        try:
+            answer = self._client.head_object(**target, ChecksumMode="ENABLED")
+            sums = [
+                (name, answer[f"Checksum{name}"])
+                for name in _ALGORITHMS
+                if answer.get(f"Checksum{name}")
+            ]
+            part_size = None
+            if sums and "-" in sums[0][1]:
+                first = self._client.head_object(**target, PartNumber=1)
+                part_size = int(first["ContentLength"])
+        except self._client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+                return None
+            raise
+        return Stored(
+            url=self.url(job_id, path),
+            etag=answer["ETag"],
+            size=int(answer["ContentLength"]),
+            modified=answer["LastModified"],
+            mode=answer.get("Metadata", {}).get(MODE_METADATA),
+            checksum=sums[0] if sums else None,
+            part_size=part_size,
         )
 
     def stat(self, job_id: str, path: str) -> Stat | None:

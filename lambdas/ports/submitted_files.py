@@ -121,6 +121,36 @@ class SubmittedFiles:
             ],
         }
 
+    def missing_request(
+        self, job_id: str, file: AnnouncedFile, upload_id: str | None
+    ) -> dict[str, Any] | None:
+        """As `request`, without the parts that have arrived; None if nothing is missing."""
+        if not isinstance(self.check(job_id, file), str):
+            return None
+        request = self.request(job_id, file, upload_id)
+        if upload_id is not None:
+            there = self._parts(job_id, file, upload_id)
+            request["Parts"] = [
+                row
+                for row in request["Parts"]
+                if there.get(row["Number"], {}).get("ChecksumSHA256")
+                != row["Headers"]["x-amz-checksum-sha256"]
+            ]
+        return request
+
+    def _parts(self, job_id: str, file: AnnouncedFile, upload_id: str) -> dict[int, dict[str, Any]]:
+        """The parts that have arrived, by number; none if the upload is over."""
+        key = object_keys.input_key(job_id, file.path)
+        try:
+            pages = self._client.get_paginator("list_parts").paginate(
+                Bucket=self._bucket, Key=key, UploadId=upload_id
+            )
+            return {row["PartNumber"]: row for page in pages for row in page.get("Parts", [])}
+        except self._client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchUpload":
+                raise
+            return {}
+
     def _signed(self, operation: str, parameters: dict[str, Any]) -> str:
         url: str = self._client.generate_presigned_url(
             operation, Params=parameters, ExpiresIn=URL_SECONDS
@@ -130,11 +160,10 @@ class SubmittedFiles:
     def complete(self, job_id: str, file: AnnouncedFile, upload_id: str) -> None:
         """Put the parts of a file together, if they are all there; else leave them as they are."""
         target = {"Bucket": self._bucket, "Key": object_keys.input_key(job_id, file.path)}
+        there = self._parts(job_id, file, upload_id)
+        if len(there) != len(file.parts):
+            return
         try:
-            pages = self._client.get_paginator("list_parts").paginate(**target, UploadId=upload_id)
-            there = {row["PartNumber"]: row for page in pages for row in page.get("Parts", [])}
-            if len(there) != len(file.parts):
-                return
             self._client.complete_multipart_upload(
                 **target,
                 UploadId=upload_id,

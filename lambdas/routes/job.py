@@ -167,14 +167,27 @@ def _stopped(call: Call) -> Job:
     raise Conflict(f"job {call.job_id!r} kept changing")
 
 
-def start(call: Call) -> Answer:
-    """Run a submission whose files have been put; their checksums are verified first."""
-    body = call.body if isinstance(call.body, dict) else {}
-    upload, task_token = body.get("Upload"), body.get("TaskToken")
-    if not isinstance(upload, str) or not _UUID.fullmatch(upload):
+def missing_files(call: Call) -> Answer:
+    """What of a submission has not arrived, and how to put it."""
+    site = call.services.one_site(call.query, call.identity).name
+    upload = _upload_id(call.query["upload"])
+    requests = call.services.submitting(site).missing(call.job_id, upload)
+    body = {"ID": call.job_id, "Site": site, "Upload": upload, "Uploads": requests}
+    return Answer(body=body)
+
+
+def _upload_id(value: object) -> str:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
         raise Refused(
             400, "Upload is missing or no id", "state the Upload that the submission answered"
         )
+    return value
+
+
+def start(call: Call) -> Answer:
+    """Run a submission whose files have been put; their checksums are verified first."""
+    body = call.body if isinstance(call.body, dict) else {}
+    upload, task_token = _upload_id(body.get("Upload")), body.get("TaskToken")
     if task_token is not None and not (isinstance(task_token, str) and task_token):
         raise Refused(400, "TaskToken must be a text", "state it as Step Functions gave it")
     site = call.services.one_site(call.query, call.identity).name
@@ -250,6 +263,20 @@ ROUTES = (
             ),
         ),
         answers={200: "Job"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/job/{job_id}/start",
+        name="listMissingFiles",
+        summary="What of a submission has not arrived, and how to put it: an upload that broke "
+        "off goes on from there.",
+        access=Access.SUBMIT,
+        run=missing_files,
+        parameters=(
+            *SITE,
+            Parameter(name="upload", description="The id of the submission.", required=True),
+        ),
+        answers={200: "Announced"},
     ),
     Route(
         method="POST",

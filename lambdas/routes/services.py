@@ -19,6 +19,7 @@ from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_reader import JobReader
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
+from lambdas.ports.site_controls import SiteControls
 from lambdas.ports.site_directory import Site
 from lambdas.ports.specifications import Specifications
 from lambdas.ports.submitted_files import SubmittedFiles
@@ -45,6 +46,7 @@ class Services:
         table: the job table, for writing.
         reader: the job table, for reading.
         tokens: the API tokens.
+        controls: what operators want of the sites.
         s3: a boto3 S3 client for the ports of each site.
         sites: the deployment's sites, by name.
         clock: the time in seconds since the epoch.
@@ -58,6 +60,7 @@ class Services:
     table: JobTable
     reader: JobReader
     tokens: ApiTokens
+    controls: SiteControls
     s3: Any
     sites: Mapping[str, Site]
     clock: Callable[[], int]

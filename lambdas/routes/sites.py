@@ -20,6 +20,20 @@ def read_site(call: Call) -> Answer:
     return Answer(body=_site(call, call.services.site(call.path["name"], call.identity).name))
 
 
+def drain(call: Call) -> Answer:
+    """Let a site claim nothing new; what it holds goes on."""
+    site = call.services.site(call.path["name"], call.identity).name
+    call.services.controls.drain(site)
+    return Answer(body=_site(call, site))
+
+
+def resume(call: Call) -> Answer:
+    """Let a site claim again."""
+    site = call.services.site(call.path["name"], call.identity).name
+    call.services.controls.resume(site)
+    return Answer(body=_site(call, site))
+
+
 def _site(call: Call, name: str) -> dict[str, object]:
     return site_views.site_view(call.services.health(name), call.services.reader.waiting(name))
 
@@ -62,6 +76,24 @@ ROUTES = (
         summary="A site with its health.",
         access=Access.READ,
         run=read_site,
+        answers={200: "Site"},
+    ),
+    Route(
+        method="PUT",
+        path="/v1/site/{name}/drain",
+        name="drainSite",
+        summary="Let a site claim nothing new; what it holds goes on.",
+        access=Access.MANAGE,
+        run=drain,
+        answers={200: "Site"},
+    ),
+    Route(
+        method="PUT",
+        path="/v1/site/{name}/resume",
+        name="resumeSite",
+        summary="Let a drained site claim again.",
+        access=Access.MANAGE,
+        run=resume,
         answers={200: "Site"},
     ),
     Route(

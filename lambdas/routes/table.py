@@ -13,6 +13,8 @@ from lambdas.routes import (
     templates,
     tokens,
 )
+from lambdas.routes.downloads import ROUTES as DOWNLOADS
+from lambdas.routes.rerun import ROUTES as RERUN
 from lambdas.routes.route import JOB_ID, Route
 
 ROUTES: tuple[Route, ...] = (
@@ -22,6 +24,8 @@ ROUTES: tuple[Route, ...] = (
     *job.ROUTES,
     *allocations.ROUTES,
     *files.ROUTES,
+    *DOWNLOADS,
+    *RERUN,
     *sites.ROUTES,
     *tokens.ROUTES,
 )

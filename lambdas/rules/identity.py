@@ -16,7 +16,7 @@ class Access(StrEnum):
     READ = "read"
     SUBMIT = "submit"
     MANAGE = "manage"
-    """Making and revoking API tokens: for callers that IAM knows, never for a token."""
+    """API tokens, and the drain of sites: for callers that IAM knows, never for a token."""
 
 
 SCOPES = frozenset({Access.READ, Access.SUBMIT})

@@ -47,6 +47,8 @@ class User:
             **without_aws(os.environ),
             **self.stack.emulator.environment(),
             "JOBFERRY_STACK": self.stack.deployment.stack,
+            "JOBFERRY_VIA": "s3",
+            "XDG_CONFIG_HOME": str(self.home / ".config"),
             "PYTHONPATH": str(CHECKOUT),
             "PYTHONUTF8": "1",
             "TZ": "Asia/Tokyo",

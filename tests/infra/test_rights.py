@@ -218,7 +218,7 @@ def test_the_api_may_do_this_and_nothing_else(production: Synthesized) -> None:
             ],
             ["<JobTable.Arn>"],
         ),
-        "RevokedTokensAndRefusedRequests": (
+        "WhatEnds": (
             "Allow",
             ["dynamodb:DeleteItem"],
             ["<JobTable.Arn>"],
@@ -261,10 +261,12 @@ def test_what_is_refused_of_the_tokens(production: Synthesized, role: str) -> No
     }
 
 
-def test_the_api_deletes_tokens_and_records_of_requests_alone(production: Synthesized) -> None:
-    statement = production.statements("ApiRole")["RevokedTokensAndRefusedRequests"]
+def test_the_api_deletes_tokens_drains_and_records_of_requests_alone(
+    production: Synthesized,
+) -> None:
+    statement = production.statements("ApiRole")["WhatEnds"]
     assert statement["Condition"] == {
-        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["K#*", "I#*"]},
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["K#*", "C#*", "I#*"]},
         "Null": {"dynamodb:LeadingKeys": "false"},
     }
 

@@ -6,13 +6,13 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from job_protocol.states import Word
 from jobferry.client import Client
-from jobferry.interface import Fetched, Listing, Progress, RemoteFile
+from jobferry.interface import Event, Fetched, Listing, Progress, RemoteFile
 from jobferry.report import Report
 from jobferry.shared_inputs import SharedUpload
 from jobferry.upload_plan import Upload
@@ -69,7 +69,7 @@ class FolderAccess:
     def reports(self, prefix: str, limit: int) -> Listing:
         return Listing((), 0, True)
 
-    def submit(self, upload: Upload, progress: Progress) -> None:
+    def submit(self, upload: Upload, progress: Progress, sites: Sequence[str] = ()) -> str:
         for file in upload.files:
             target = self.root / upload.job_id / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -80,6 +80,13 @@ class FolderAccess:
         self.end(upload.job_id, Word.JOB_QUEUED)
         if self.run:
             self.run_to_end(upload.job_id)
+        return upload.job_id
+
+    def retry(self, job_id: str) -> None:
+        raise AssertionError(f"an executor retries nothing: {job_id}")
+
+    def events(self, job_id: str) -> tuple[Event, ...]:
+        return ()
 
     def share(self, upload: SharedUpload, progress: Progress) -> None:
         raise AssertionError(f"an executor shares no inputs: {upload}")

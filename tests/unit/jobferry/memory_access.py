@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO
 
-from jobferry.interface import Fetched, Listing, Progress, RemoteFile
+from jobferry.interface import Event, Fetched, Listing, Progress, RemoteFile
 from jobferry.report import Report
 from jobferry.shared_inputs import SharedUpload
 from jobferry.upload_plan import Upload
@@ -33,8 +33,11 @@ class MemoryAccess:
     def reports(self, prefix: str, limit: int) -> Listing:
         return Listing(tuple(self.states[:limit]), len(self.states), True)
 
-    def submit(self, upload: Upload, progress: Progress) -> None:
+    def submit(self, upload: Upload, progress: Progress, sites: Sequence[str] = ()) -> str:
         raise NotImplementedError
+
+    def events(self, job_id: str) -> tuple[Event, ...]:
+        return ()
 
     def share(self, upload: SharedUpload, progress: Progress) -> None:
         raise NotImplementedError

@@ -1,0 +1,137 @@
+"""`jobferry job dispatch`: a run of a parameterized job, with metadata and a payload."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobferry.api_client import http_session, job_path
+from jobferry.completion import complete_jobs
+from jobferry.errors import UsageError
+from jobferry.job_answers import monitored, view_now
+from jobferry.nomad_tables import dispatched_lines
+from jobferry.options import api_of, examples, place_options, print_json, progress_bar
+from jobferry.over_api import ApiAccess
+from jobferry.upload_plan import LocalFile
+from jobferry.url_transfer import put_all
+
+_INLINE = 16 * 1024
+"""Bytes of a payload in a request, Nomad's limit."""
+
+
+@click.command(
+    "dispatch",
+    short_help="Run a parameterized job once.",
+    help=examples(
+        "jobferry job dispatch encrypter secret.txt",
+        "echo hello | jobferry job dispatch -meta user=ann encrypter -",
+        "jobferry job dispatch -detach -idempotency-token 2026-11-25 nightly",
+    )
+    + """
+
+Runs a parameterized job once: the payload is INPUT, or the standard input (-). Two dispatches of
+one job with the same idempotency token are one.""",
+)
+@click.argument("job", shell_complete=complete_jobs)
+@click.argument("payload", metavar="[INPUT|-]", required=False)
+@click.option("--meta", multiple=True, metavar="KEY=VALUE", help="Metadata; repeatable.")
+@click.option("--idempotency-token", metavar="TEXT", help="Makes it repeatable.")
+@click.option("--id-prefix-template", metavar="TEXT", help="Words in the new job's id.")
+@click.option("--priority", type=click.IntRange(1, 100), help="Of this run.")
+@click.option("--detach", is_flag=True, help="Do not tell what comes of it.")
+@click.option("--verbose", is_flag=True, help="Whole ids.")
+@place_options
+def dispatch_job(
+    job: str,
+    payload: str | None,
+    meta: tuple[str, ...],
+    idempotency_token: str | None,
+    id_prefix_template: str | None,
+    priority: int | None,
+    detach: bool,
+    verbose: bool,
+    as_json: bool,
+    **place: Any,
+) -> None:
+    """Dispatch it."""
+    access = api_of(place)
+    stated: dict[str, Any] = {
+        "Meta": _meta(meta),
+        "IdPrefixTemplate": id_prefix_template,
+        "Priority": priority,
+    }
+    body = {name: value for name, value in stated.items() if value}
+    answer = _dispatched(access, job, body, _read(payload), idempotency_token)
+    if as_json:
+        print_json(answer)
+        return
+    view = view_now(verbose=verbose)
+    click.echo("\n".join(dispatched_lines(answer, view)))
+    if answer.get("EvalID") and not detach:
+        click.echo("\n".join(["", *monitored(access.client, answer["EvalID"], view)]))
+
+
+def _read(payload: str | None) -> bytes:
+    if payload is None:
+        return b""
+    try:
+        return sys.stdin.buffer.read() if payload == "-" else Path(payload).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{payload} cannot be read: {error}") from error
+
+
+def _meta(stated: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in stated:
+        key, equals, value = one.partition("=")
+        if not (key and equals):
+            raise UsageError(f"-meta {one!r}: write -meta KEY=VALUE")
+        found[key] = value
+    return found
+
+
+def _dispatched(
+    access: ApiAccess, job: str, body: dict[str, Any], payload: bytes, token: str | None
+) -> dict[str, Any]:
+    """The answer to a dispatch; a payload that is too large for it goes to the bucket first."""
+    path, doing = job_path(job, "dispatch"), f"dispatch job {job!r}"
+    query = {"idempotency_token": token}
+    if len(payload) <= _INLINE:
+        if payload:
+            body["Payload"] = base64.b64encode(payload).decode()
+        answer: dict[str, Any] = access.client.write("POST", path, doing, body, query=query)
+        return answer
+    body["PayloadUpload"] = {
+        "Size": len(payload),
+        "SHA256": hashlib.sha256(payload).hexdigest(),
+    }
+    announced = access.client.write("POST", path, doing, body, query=query)
+    if "Upload" not in announced:  # the same token came before
+        return dict(announced)
+    child, upload = announced["ID"], announced["Upload"]
+    place = {"site": announced["Site"]}
+    with tempfile.NamedTemporaryFile() as content, progress_bar("Uploading") as progress:
+        content.write(payload)
+        content.flush()
+        requests = announced["Uploads"]
+        file = LocalFile(requests[0]["Path"], Path(content.name), len(payload), 0o644)
+
+        def missing() -> list[dict[str, Any]]:
+            query = {"upload": upload, **place}
+            rows: list[dict[str, Any]] = access.client.get(
+                job_path(child, "start"), "see what the payload misses", query
+            )["Uploads"]
+            return rows
+
+        http = http_session(access.client.address)
+        put_all(http, requests, missing, {file.path: file}, progress(len(payload)))
+    started = access.client.write(
+        "POST", job_path(child, "start"), f"start job {child!r}", {"Upload": upload}, query=place
+    )
+    return {"DispatchedJobID": child, "EvalID": started.get("EvalID"), "Site": announced["Site"]}

@@ -1,0 +1,138 @@
+"""The commands about files: get, logs and fs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from jobferry.alloc_commands import ALLOCATION, show_files, show_logs
+from jobferry.completion import complete_jobs
+from jobferry.options import (
+    access_of,
+    api_of,
+    client_of,
+    examples,
+    place_options,
+    print_json,
+    progress_bar,
+    say,
+)
+from jobferry.over_api import ApiAccess
+from jobferry.rendering import human_size, printable
+
+
+@click.command(
+    short_help="Fetch a job's files.",
+    help=examples(
+        "jobferry get job0001",
+        "jobferry get job0001 -o results --only 'out/**' --only '*.png'",
+        "jobferry get sweep --elements failed",
+    )
+    + """
+
+Fetches a job's files and logs. What is here already, with the same size and not older, is not
+fetched again, so an interrupted download goes on. Prints the directory.
+
+--elements takes only the files of some elements of an array: their logs, and what they have put
+into a folder elements/INDEX/ of the job directory. failed are all that did not complete.""",
+)
+@click.argument("job", shell_complete=complete_jobs)
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False), help="Where to; else as the job is named."
+)
+@click.option("--only", multiple=True, metavar="GLOB", help="Only these files; repeatable.")
+@click.option("--elements", metavar="WHICH", help="Of an array: failed, complete or 1,5-9.")
+@click.option("--force", is_flag=True, help="Fetch all, also over files that were changed here.")
+@place_options
+def get(
+    job: str,
+    output: str | None,
+    only: tuple[str, ...],
+    elements: str | None,
+    force: bool,
+    as_json: bool,
+    **place: Any,
+) -> None:
+    """Fetch files."""
+    with progress_bar("Fetching") as progress:
+        got = (
+            client_of(place)
+            .job(job)
+            .get(output, only=only, elements=elements, force=force, progress=progress)
+        )
+    if as_json:
+        print_json(
+            {
+                "job": job,
+                "directory": str(got.directory),
+                "files": got.files,
+                "bytes": got.size,
+                "present": got.present,
+                "unsafe": got.unsafe,
+            }
+        )
+    else:
+        click.echo(str(got.directory))
+        say(f"{got.files} files fetched, {human_size(got.size)}; {got.present} were there already")
+    for path in got.unsafe:
+        say(f"left out, its name is not safe: {printable(path)}")
+
+
+@click.command(
+    short_help="Print what a job has printed.",
+    help=examples(
+        "jobferry logs job0001",
+        "jobferry logs job0001 --stderr -f",
+        "jobferry logs sweep --element 17",
+        "jobferry logs 3d04b6fc",
+    )
+    + """
+
+Prints what a job, or an allocation by the begin of its id, has printed, as far as it is in the
+bucket.""",
+)
+@click.argument("job", shell_complete=complete_jobs)
+@click.option("--stderr", is_flag=True, help="Standard error instead of standard output.")
+@click.option("--element", type=click.IntRange(0), metavar="N", help="Of an array: which one.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
+@place_options
+def logs(
+    job: str, stderr: bool, element: int | None, follow: bool, as_json: bool, **place: Any
+) -> None:
+    """Print a log."""
+    access = access_of(place)
+    if isinstance(access, ApiAccess) and _is_allocation(access, job):
+        show_logs(access, job, None, stderr, follow, as_json)
+        return
+    found = client_of(place).job(job)
+    if as_json:
+        if follow:
+            raise click.UsageError("--json and --follow exclude each other")
+        found.status()
+        text = found.stderr(element) if stderr else found.stdout(element)
+        print_json({"job": job, "stream": "stderr" if stderr else "stdout", "text": text})
+        return
+    for chunk in found.follow(stderr=stderr, until_end=follow, element=element):
+        click.echo(chunk, nl=False)
+
+
+def _is_allocation(access: ApiAccess, name: str) -> bool:
+    """Whether this means an allocation: it looks so, and no job has this id."""
+    return ALLOCATION.fullmatch(name.lower()) is not None and access.report(name) is None
+
+
+@click.command(
+    "fs",
+    short_help="List or print files of an allocation.",
+    help=examples("jobferry fs 3d04b6fc", "jobferry fs 3d04b6fc alloc/logs/encrypter.stdout.0")
+    + """
+
+The same as `jobferry alloc fs`.""",
+)
+@click.argument("allocation", metavar="ALLOC")
+@click.argument("path", default="/")
+@place_options
+def fs(allocation: str, path: str, as_json: bool, **place: Any) -> None:
+    """List or print."""
+    show_files(api_of(place), allocation, path, as_json)

@@ -1,0 +1,87 @@
+"""Job files on this side: HCL goes to the API to be read, JSON is read here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jobferry.api_client import ApiClient
+from jobferry.errors import UsageError
+
+
+def read_job(
+    api: ApiClient, file: str, variables: Sequence[str], variable_files: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A job and its source, as a registration sends them.
+
+    Args:
+        api: reads HCL.
+        file: its path; `-` is the standard input.
+        variables: `KEY=VALUE` each.
+        variable_files: paths of files of variables.
+
+    Raises:
+        UsageError: a file cannot be read.
+        CloudRefused: the job file is wrong.
+    """
+    text = _text(file)
+    if text.lstrip().startswith("{"):
+        if variables or variable_files:
+            raise UsageError("a job file in JSON has no variables; leave out -var and -var-file")
+        return job_of_json(text, file), {"Source": text, "Format": "json"}
+    values = variables_text(variables, [_text(path) for path in variable_files])
+    body = {"JobHCL": text, "Variables": values, "Canonicalize": False}
+    job = api.write("POST", "/v1/jobs/parse", f"read {file}", body)
+    return job, {"Source": text, "Format": "hcl2", "Variables": values}
+
+
+def job_of_json(text: str, file: str) -> dict[str, Any]:
+    """The job of a file in JSON: `{"Job": {...}}`, or the job itself.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{file} is no valid JSON: {error}") from error
+    job = document.get("Job", document) if isinstance(document, dict) else None
+    if not isinstance(job, dict):
+        raise UsageError(f'{file} is no job; write {{"Job": {{"ID": ...}}}}')
+    return job
+
+
+def variables_text(stated: Sequence[str], files: Sequence[str]) -> str:
+    """One file of variables from files and `KEY=VALUE`; what comes later counts, as in Nomad.
+
+    A value is a text, unless it begins as a list or an object does.
+
+    Raises:
+        UsageError: one is not of this form.
+    """
+    lines = [text.rstrip("\n") for text in files]
+    for one in stated:
+        name, equals, value = one.partition("=")
+        if not (equals and name.strip()):
+            raise UsageError(f"-var {one!r}: write -var KEY=VALUE")
+        lines.append(f"{name.strip()} = {_hcl(value)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _hcl(value: str) -> str:
+    if value.lstrip().startswith(("[", "{")):
+        return value
+    quoted = json.dumps(value, ensure_ascii=False)
+    return quoted.replace("${", "$${").replace("%{", "%%{")
+
+
+def _text(file: str) -> str:
+    try:
+        if file == "-":
+            return sys.stdin.read()
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error

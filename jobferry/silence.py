@@ -1,0 +1,19 @@
+"""Tells at once when the site of a job that was just submitted is silent or drained."""
+
+from __future__ import annotations
+
+from jobferry.client import Job
+from jobferry.errors import JobferryError
+from jobferry.options import say
+from jobferry.rendering import printable
+
+
+def tell_silence(job: Job) -> None:
+    """Say why a job waits, where that is the site itself; the submission has succeeded anyway."""
+    try:
+        waiting = job.status().details.get("waiting")
+    except JobferryError:  # it is not there yet over S3, or cannot be read
+        return
+    for reason in waiting if isinstance(waiting, list) else []:
+        if str(reason).startswith("site ") and "has not come for it yet" not in str(reason):
+            say(f"note: {printable(reason)}")

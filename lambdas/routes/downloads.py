@@ -1,0 +1,89 @@
+"""Routes for who fetches whole directories: one flat list, and how to fetch each file."""
+
+from __future__ import annotations
+
+from lambdas.errors import Refused
+from lambdas.ports.job_files import Stored
+from lambdas.routes.allocations import the_element
+from lambdas.routes.jobs import NEXT_PAGE
+from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
+from lambdas.rules import file_tree, pagination
+from lambdas.rules.identity import Access
+from lambdas.rules.status_document import iso
+
+
+def list_tree(call: Call) -> Answer:
+    """Everything under the job's prefix, in the order of the paths."""
+    allocation, _ = the_element(call, call.path["alloc_id"])
+    token = call.query.get("next_token")
+    page = call.services.files(allocation.site).tree(
+        allocation.job,
+        under=call.query.get("under", ""),
+        after=pagination.decode(token, 1)[0] if token else call.query.get("after", ""),
+    )
+    rows = [
+        {"Path": path, "Size": size, "ModTime": iso(int(modified.timestamp()))}
+        for path, size, modified in page.files
+        if path
+    ]
+    headers = {NEXT_PAGE: pagination.encode(page.files[-1][0])} if page.more else {}
+    return Answer(body=rows, headers=headers)
+
+
+def locate(call: Call) -> Answer:
+    """Where a file can be fetched in pieces, and by which checksum it is verified."""
+    allocation, _ = the_element(call, call.path["alloc_id"])
+    files = call.services.files(allocation.site)
+    path = file_tree.clean_path(call.query["path"])
+    stored = files.stored(allocation.job, path)
+    if stored is None:
+        raise Refused(404, f"file not found: {path}", "client/fs/tree lists what is there")
+    return Answer(body=_shown(path, stored))
+
+
+def _shown(path: str, stored: Stored) -> dict[str, object]:
+    checksum = None
+    if stored.checksum is not None:
+        algorithm, value = stored.checksum
+        checksum = {"Algorithm": algorithm, "Value": value, "PartSize": stored.part_size}
+    return {
+        "Path": path,
+        "URL": stored.url,
+        "Size": stored.size,
+        "ModTime": iso(int(stored.modified.timestamp())),
+        "Mode": stored.mode,
+        "ETag": stored.etag,
+        "Checksum": checksum,
+    }
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/v1/client/fs/tree/{alloc_id}",
+        name="listTree",
+        summary="Everything under the job's prefix, in the order of the paths.",
+        access=Access.READ,
+        run=list_tree,
+        parameters=(
+            *SITE,
+            Parameter(name="under", description="What the paths begin with."),
+            Parameter(name="after", description="Only paths that come after this one."),
+            Parameter(name="next_token", description=f"The header {NEXT_PAGE} of the page before."),
+        ),
+        answers={200: "FlatFileList"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/client/fs/url/{alloc_id}",
+        name="locateFile",
+        summary="Where a file can be fetched in pieces, and by which checksum it is verified.",
+        access=Access.READ,
+        run=locate,
+        parameters=(
+            *SITE,
+            Parameter(name="path", description="The path in the job's directory.", required=True),
+        ),
+        answers={200: "Download"},
+    ),
+)

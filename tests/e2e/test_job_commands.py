@@ -1,0 +1,175 @@
+"""Nomad's commands end to end: the steps of the reference document, typed into a shell."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import DeployedStack
+from tests.e2e.shell import Shell
+from tests.e2e.site import Site
+
+pytestmark = pytest.mark.emulator
+
+BATCH = """\
+variable "text" {
+  default = "hello"
+}
+job "%s" {
+  datacenters = ["dc1"]
+  type        = "batch"
+  group "greetings" {
+    task "hello" {
+      driver = "raw_exec"
+      config {
+        command = "/bin/echo"
+        args    = [var.text]
+      }
+    }
+  }
+}
+"""
+TEMPLATE = """\
+job "%s" {
+  datacenters = ["dc1"]
+  type        = "batch"
+  parameterized {
+    payload       = "required"
+    meta_optional = ["user"]
+  }
+  group "encrypter" {
+    task "encrypter" {
+      driver = "raw_exec"
+      config {
+        command = "/usr/bin/wc"
+        args    = ["-c", "${NOMAD_TASK_DIR}/rawtext.txt"]
+      }
+      dispatch_payload {
+        file = "rawtext.txt"
+      }
+    }
+  }
+}
+"""
+PERIODIC = """\
+job "%s" {
+  datacenters = ["dc1"]
+  type        = "batch"
+  periodic {
+    cron      = "0 4 29 2 *"
+    time_zone = "Asia/Tokyo"
+  }
+  group "periodic-echo" {
+    task "periodic-echo" {
+      driver = "raw_exec"
+      config {
+        command = "/bin/echo"
+        args    = ["Hi Nomad Periodic Scheduler"]
+      }
+    }
+  }
+}
+"""
+
+
+@pytest.fixture
+def shell(deployed: DeployedStack, site: Site, tmp_path: Path) -> Shell:
+    return Shell(deployed, site, tmp_path)
+
+
+@pytest.fixture
+def name() -> str:
+    return f"job-{uuid.uuid4().hex[:8]}"
+
+
+def test_a_batch_job_is_planned_run_watched_and_read(shell: Shell, name: str) -> None:
+    file = shell.write(BATCH, name)
+    assert shell.run("job", "validate", file) == "Job validation successful\n"
+    plan = shell.run("job", "plan", "-var", "text=bye", file)
+    assert plan.startswith(f'+ Job: "{name}"\n')
+    assert "Job Modify Index: 0\n" in plan
+    said = shell.run("job", "run", "-var", "text=bye", "-check-index", "0", file)
+    found = re.fullmatch(
+        r'==> Monitoring evaluation "(\w{8})"\n'
+        rf'    Evaluation triggered by job "{name}"\n'
+        r'    Allocation "(\w{8})" created: node "\w{8}", group "greetings"\n'
+        r'    Evaluation status changed: "pending" -> "complete"\n'
+        r'==> Evaluation "\1" finished with status "complete"\n',
+        said,
+    )
+    assert found, said
+    shell.finish(name)
+    status = shell.run("job", "status", name)
+    assert re.search(r"^Status +=  ?dead \(complete\)$", status, re.MULTILINE)
+    assert re.search(r"^greetings +0 +0 +0 +0 +1 +0$", status, re.MULTILINE)
+    alloc = found[2]
+    assert shell.run("fs", alloc, "alloc/logs/hello.stdout.0") == "bye\n"
+    assert shell.run("alloc", "logs", alloc) == "bye\n"
+    assert "hello.stdout.0" in shell.run("alloc", "fs", alloc, "alloc/logs/")
+    assert 'Task "hello" is "dead"' in shell.run("alloc", "status", alloc)
+    assert "Finished" in shell.run("job", "history", name)
+    assert shell.json("job", "inspect", name)["ID"] == name
+    assert "the job is unchanged" in shell.said("job", "run", "-var", "text=bye", file)
+    assert re.search(rf"^{name} +batch ", shell.run("job", "status", "-prefix", name), re.MULTILINE)
+
+
+def test_what_is_wrong_with_a_job_file_is_said(shell: Shell, name: str) -> None:
+    file = shell.write(BATCH.replace('"/bin/echo"', "nonsense("), name)
+    assert "error" in shell.run("job", "run", file, expect=4)
+    assert "validation errors" in shell.run("job", "validate", file, expect=1)
+    assert "cannot be read" in shell.run("job", "run", "no-such-file", expect=2)
+
+
+def test_a_parameterized_job_is_dispatched_with_payloads_of_any_size(
+    shell: Shell, name: str
+) -> None:
+    assert shell.run("job", "run", shell.write(TEMPLATE, name)) == "Job registration successful\n"
+    status = shell.run("job", "status", name)
+    assert "Payload           = required\n" in status
+    assert status.endswith("Dispatched Jobs\n")
+    said = shell.run("job", "dispatch", "-meta", "user=ann", name, "-", stdin="a raw text!!\n")
+    found = re.match(rf"Dispatched Job ID = ({name}/dispatch-\d+-\w{{8}})\n", said)
+    assert found, said
+    assert f'    Evaluation triggered by job "{found[1]}"\n' in said
+    (shell.home / "large").write_bytes(b"x" * 100_000)
+    large = shell.json("job", "dispatch", name, "large")["DispatchedJobID"]
+    assert "required" in shell.run("job", "dispatch", name, expect=4)
+    for child, size in ((found[1], 13), (large, 100_000)):
+        shell.finish(child)
+        (alloc,) = shell.json("job", "status", child)["Allocations"]
+        assert shell.run("logs", alloc["ID"]).startswith(f"{size} ")
+        path = "encrypter/local/rawtext.txt"
+        assert len(shell.run("fs", alloc["ID"], path)) == size
+    listed = shell.run("job", "status", name)
+    assert re.search(rf"^{re.escape(large)}  dead \(complete\)$", listed, re.MULTILINE)
+    shell.run("job", "stop", "-detach", name)
+    assert "(stopped)" in shell.run("job", "status", "-short", name)
+
+
+def test_a_periodic_job_tells_its_launches_and_is_forced(shell: Shell, name: str) -> None:
+    file = shell.write(PERIODIC, name)
+    assert "next periodic launch would be at " in shell.run("job", "plan", file)
+    said = shell.run("job", "run", file)
+    assert re.fullmatch(
+        r"Job registration successful\n"
+        r"Approximate next launch time: \d{4}-02-29T04:00:00\+09:00 \(\d+h\d+m\d+s from now\)\n",
+        said,
+    )
+    assert re.search(
+        r"^Next Periodic Launch = \d{4}-02-29T04:00:00\+09:00 \(",
+        shell.run("job", "status", name),
+        re.MULTILINE,
+    )
+    assert "Evaluation triggered by job" in shell.run("job", "periodic", "force", name)
+    (child,) = shell.json("job", "status", name)["Children"]
+    shell.finish(child["ID"])
+    verbose = shell.run("job", "status", "-verbose", child["ID"])
+    assert "\n\nEvaluations\nID " in verbose
+    alloc = shell.json("job", "status", child["ID"])["Allocations"][0]["ID"]
+    log = shell.run("fs", alloc, "alloc/logs/periodic-echo.stdout.0")
+    assert log == "Hi Nomad Periodic Scheduler\n"
+    shell.run("job", "stop", name)
+    assert "Next Periodic Launch = none (job stopped)" in shell.run("job", "status", name)
