@@ -1,7 +1,6 @@
 """Keys in a site's bucket: the only place that builds, parses and judges them.
 
-The job id is the prefix: `projA/job7` owns `projA/job7/...`. Names that begin with `aws-job-`
-directly under a job id belong to the protocol, `_jobferry/` at the top to jobferry itself.
+Names that begin with `aws-job-` directly under a job id, which is the prefix, are the protocol's.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ if job.wait().outcome == "complete":
 
 from __future__ import annotations
 
-from jobferry.client import Client, Job
+from jobferry.client import Client
 from jobferry.download import Downloaded
 from jobferry.errors import (
     CloudRefused,
@@ -31,6 +31,7 @@ from jobferry.errors import (
     WaitTimedOut,
 )
 from jobferry.executor import Executor
+from jobferry.job import Job
 from jobferry.report import Report
 from jobferry.signing import Signing
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import click
 
-from jobferry.client import Job
 from jobferry.errors import CloudRefused, UsageError
+from jobferry.job import Job
 from jobferry.job_answers import view_now
 from jobferry.nomad_files import allocation_text, file_table
 from jobferry.options import api_of, examples, place_options, print_json, progress_bar, say

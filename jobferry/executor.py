@@ -19,12 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from jobferry.client import Client, Job
+from jobferry.client import Client
 from jobferry.errors import UsageError
 from jobferry.executor_job import OpenJob, attached
 from jobferry.executor_pickles import PickledFunction, pickled_call, pickled_function
 from jobferry.executor_upload import RESULTS, Batch, Call, Surroundings, write_upload
 from jobferry.executor_worker import Worker
+from jobferry.job import Job
 from jobferry.progress_bar import ProgressBar
 from jobferry.stated_settings import Settings
 

@@ -10,7 +10,6 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 from job_protocol.states import Word
-from jobferry.client import Job
 from jobferry.errors import (
     CloudUnreachable,
     Detached,
@@ -24,6 +23,7 @@ from jobferry.executor_results import Promise, settle
 from jobferry.executor_runner import element_name
 from jobferry.executor_upload import FORMAT, JOB, RESULTS
 from jobferry.interface import RemoteFile
+from jobferry.job import Job
 from jobferry.polling import intervals
 from jobferry.report import Report
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from job_protocol.object_keys import STDERR
-from jobferry.client import Job
+from jobferry.job import Job
 from jobferry.report import Report
 
 _TOLD_OF_STDERR = 2000

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from jobferry.api_client import job_path
-from jobferry.client import Job
 from jobferry.completion import complete_jobs
 from jobferry.dispatch_command import dispatch_job
 from jobferry.errors import UsageError
+from jobferry.job import Job
 from jobferry.job_answers import answers_of, monitored, view_now
 from jobferry.nomad_tables import job_list, job_status
 from jobferry.options import access_of, api_of, examples, place_options, print_json, say

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import click
 
-from jobferry.client import Client, SizedProgress, silent
+from jobferry.client import Client
 from jobferry.connect import connect, connect_api
 from jobferry.errors import UsageError
 from jobferry.interface import JobAccess, Progress
+from jobferry.job import SizedProgress, silent
 from jobferry.over_api import ApiAccess
 
 PLACE = ("bucket", "site", "stack", "address", "via")

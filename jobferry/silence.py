@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jobferry.client import Job
 from jobferry.errors import JobferryError
+from jobferry.job import Job
 from jobferry.options import say
 from jobferry.rendering import printable
 

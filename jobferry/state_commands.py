@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from jobferry.client import Job
 from jobferry.completion import complete_jobs
+from jobferry.job import Job
 from jobferry.options import client_of, examples, place_options, print_json, say
 from jobferry.rendering import describe, describe_all, printable
 from jobferry.report import Report

@@ -166,12 +166,12 @@ class Admission:
     # ---- FILE_UPLOAD ----
 
     def _examine(self, job_id: str, mark: Mark, job: Job | None) -> None:
-        problems = self._runs.place_problems(job_id, job)
+        problems = self._runs.places.problems(job_id, job)
         if problems:
             self._reject(job_id, mark, job, tuple(problems))
             return
         if job is not None and not marks.is_newer(mark.sequencer, job.stop_sequencer):
-            if problems := self._runs.take_place(job_id):
+            if problems := self._runs.places.take(job_id):
                 self._reject(job_id, mark, job, tuple(problems))
             else:
                 self._table.replace_job(job, self._runs.stopped_at_once(job, _cause(mark)))
@@ -180,7 +180,7 @@ class Admission:
         site, wanted = self._site.name, upload.settings.depends_on
         named = look_up(self._table, site, wanted)
         problems = [*upload.problems, *dependencies.problems(site, job_id, wanted, named)]
-        if problems := problems or self._runs.take_place(job_id):
+        if problems := problems or self._runs.places.take(job_id):
             self._reject(job_id, mark, job, tuple(problems))
             return
         try:

@@ -191,7 +191,9 @@ class Children:
             "token": wanted.token,
             "registration": asdict(of),
         }
-        self.submitting.announce(wanted.id, upload, entries, settings, (payload,), dispatch)
+        self.submitting.announcing.announce(
+            wanted.id, upload, entries, settings, (payload,), dispatch
+        )
         return Announced(job_id=wanted.id, upload=upload)
 
     def start(self, document: dict[str, Any], *, submitter: str) -> Job:
@@ -222,7 +224,7 @@ class Children:
         return self._start(
             template.id,
             wanted,
-            self.submitting.uploaded(document),
+            self.submitting.announcing.uploaded(document),
             from_attributes(JobSettings, document["settings"]),
             from_attributes(Registration, dispatch["registration"]),
         )

@@ -117,7 +117,7 @@ class Registering:
         # A template may lie over a folder: it has no directory of its own.
         over_folder = template and item is not None and item.role in (Role.FOLDER, Role.TEMPLATE)
         known = None if over_folder and (item is None or item.purge is None) else item
-        if problems := self.children.runs.place_problems(job_id, known):
+        if problems := self.children.runs.places.problems(job_id, known):
             raise _wrong(problems)
         self.children.submitting.take_place(job_id)
 

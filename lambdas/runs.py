@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from job_protocol import identifiers, object_keys
+from job_protocol import identifiers
 from job_protocol.allocation import Allocation
 from job_protocol.job import Job, Registration
 from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import INLINE_LIMIT, Manifest
-from job_protocol.object_keys import Problem
-from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role
+from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome
 from lambdas.dependents import look_up
 from lambdas.errors import Conflict
+from lambdas.places import Places
 from lambdas.ports import counters
-from lambdas.ports.job_items import Birth, as_folder
+from lambdas.ports.job_items import Birth
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
@@ -69,6 +68,11 @@ class Runs:
     site: Site
     clock: Callable[[], int]
 
+    @property
+    def places(self) -> Places:
+        """The tree of the site's job ids."""
+        return Places(self.table, self.site, self.clock)
+
     def touched(self, job: Job) -> Job:
         """The job with a further revision, which is to be published."""
         return touched(job, self.clock())
@@ -76,82 +80,6 @@ class Runs:
     def expiry(self) -> int:
         """When the items of a job that dies now may be deleted, in seconds since the epoch."""
         return self.clock() + self.site.keep_days * 24 * 3600
-
-    # ---- the place in the tree of job ids ----
-
-    def place_problems(self, job_id: str, job: Job | None) -> list[Problem]:
-        """Why the job id cannot name a job here; nothing is written.
-
-        Args:
-            job_id: the job id.
-            job: its item, if there is one.
-        """
-        problems = object_keys.job_id_problems(job_id)
-        if problems:
-            return problems
-        if job is not None and job.purge is not None:
-            return [
-                Problem(
-                    job_id,
-                    f"{job_id!r} is being purged",
-                    "wait until GET /v1/job/ID says that it is not there, or choose another id",
-                )
-            ]
-        if job is not None and job.role is Role.FOLDER:
-            return [
-                Problem(
-                    job_id,
-                    f"{job_id!r} is a folder of other jobs ({job_id}/...)",
-                    "choose a job id that is not a folder of others",
-                )
-            ]
-        if job is not None and job.role is Role.TEMPLATE:
-            return [
-                Problem(
-                    job_id,
-                    f"{job_id!r} is a {job.kind.value} job",
-                    "choose another job id, or dispatch that job",
-                )
-            ]
-        above = self.table.jobs(self.site.name, object_keys.ancestors(job_id))
-        return [
-            _inside(job_id, folder)
-            for folder, item in above.items()
-            if item.role in (Role.LEAF, Role.TEMPLATE)
-        ]
-
-    def take_place(self, job_id: str) -> list[Problem]:
-        """Make folders of everything above the job id, for good.
-
-        Returns:
-            Why that cannot be; an empty list if it is done.
-
-        Raises:
-            Conflict: a folder changed meanwhile.
-        """
-        folders = object_keys.ancestors(job_id)
-        there = self.table.jobs(self.site.name, folders)
-        for folder in folders:
-            item = there.get(folder) or self._new_folder(folder)
-            if item.role is Role.REJECTED:
-                # It keeps its revision: who read it as rejected must not take it for unchanged.
-                self.table.replace_job(
-                    item, replace(self.touched(item), role=Role.FOLDER, ttl=None)
-                )
-            elif item.role is not Role.FOLDER:
-                return [_inside(job_id, folder)]
-        return []
-
-    def _new_folder(self, folder: str) -> Job:
-        """The folder's item, or the item of whoever took the place first."""
-        item = as_folder(self.site.name, folder, self.site.bucket)
-        with suppress(Conflict):
-            self.table.replace_job(None, item)
-            return item
-        winner = self.table.job(self.site.name, folder)
-        if winner is None:
-            raise Conflict(f"{folder!r} came and went")
-        return winner
 
     # ---- a run ----
 
@@ -363,11 +291,3 @@ def must_be_told(job: Job) -> None:
     """
     if (job.awaited or job.dependents) and job.unpublished and not job.active:
         raise Conflict(f"the end of run {job.run} of job {job.id!r} is still being published")
-
-
-def _inside(job_id: str, other: str) -> Problem:
-    return Problem(
-        job_id,
-        f"job id {job_id!r} lies inside the job {other!r}",
-        "choose a job id that is not under another job's prefix",
-    )

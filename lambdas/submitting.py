@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from job_protocol import identifiers, object_keys
-from job_protocol.items import from_attributes, to_attributes
+from job_protocol.items import from_attributes
 from job_protocol.job import Job
 from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import Entry, Manifest
 from job_protocol.object_keys import Problem
 from job_protocol.path_patterns import matcher
 from job_protocol.sweep import MAX_SWEEP_BYTES
+from lambdas.announcing import Announced, Announcing
 from lambdas.dependents import look_up
 from lambdas.errors import Conflict, Refused
 from lambdas.ports.submitted_files import SubmittedFiles
 from lambdas.rules import dependencies
 from lambdas.rules.shared_inputs import clash_problems
-from lambdas.rules.submission import AnnouncedFile, InlineFile, Submission, content_problems
+from lambdas.rules.submission import InlineFile, Submission, content_problems
 from lambdas.rules.sweep import swept
 from lambdas.rules.upload import array_problems, chains_by_path
 from lambdas.runs import Cause, Runs
@@ -46,19 +46,6 @@ class Submitter:
     sites: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Announced:
-    """A submission that waits for files.
-
-    Attributes:
-        job_id: the job.
-        upload: its id, which starts it.
-    """
-
-    job_id: str
-    upload: str
-
-
 @dataclass(frozen=True, slots=True)
 class Submitting:
     """Takes script jobs for one site.
@@ -70,6 +57,11 @@ class Submitting:
 
     runs: Runs
     files: SubmittedFiles
+
+    @property
+    def announcing(self) -> Announcing:
+        """The files that clients put themselves."""
+        return Announcing(self.files)
 
     def submit(self, submission: Submission, submitter: Submitter) -> Job | Announced:
         """Run a script, or tell how to put the files that are still to come.
@@ -87,7 +79,7 @@ class Submitting:
         files = (*submission.files, *_settings_file(submission))
         if submission.uploads:
             entries = self.files.put(job_id, files)
-            self.announce(job_id, upload, entries, settings, submission.uploads)
+            self.announcing.announce(job_id, upload, entries, settings, submission.uploads)
             return Announced(job_id=job_id, upload=upload)
         self.take_place(job_id)
         entries = self.files.put(job_id, files)
@@ -124,9 +116,9 @@ class Submitting:
         job = self.runs.table.job(site, job_id)
         if job is not None and job.upload == upload:
             return job
-        document = self.announced(job_id, upload)
+        document = self.announcing.announced(job_id, upload)
         self._examine_place(job_id, job)
-        entries = self.uploaded(document)
+        entries = self.announcing.uploaded(document)
         self.take_place(job_id)
         cause = Cause(
             upload=upload,
@@ -167,7 +159,7 @@ class Submitting:
         return problems, dependencies.standing(site, wanted, named)
 
     def _examine_place(self, job_id: str, job: Job | None) -> None:
-        if problems := self.runs.place_problems(job_id, job):
+        if problems := self.runs.places.problems(job_id, job):
             raise _wrong(problems)
         _must_be_over(job_id, job)
 
@@ -180,7 +172,7 @@ class Submitting:
         """
         for attempt in range(_TRIES):
             try:
-                problems = self.runs.take_place(job_id)
+                problems = self.runs.places.take(job_id)
             except Conflict:
                 if attempt == _TRIES - 1:
                     raise
@@ -188,104 +180,6 @@ class Submitting:
             if problems:
                 raise _wrong(problems)
             return
-
-    # ---- files that clients put ----
-
-    def announce(
-        self,
-        job_id: str,
-        upload: str,
-        entries: list[Entry],
-        settings: JobSettings,
-        uploads: tuple[AnnouncedFile, ...],
-        dispatch: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Keep a run until its files are there.
-
-        Args:
-            job_id: the job.
-            upload: the id that starts it.
-            entries: the inputs that are there.
-            settings: the settings.
-            uploads: the files that are still to come.
-            dispatch: what the start of a template's child needs to know besides.
-        """
-        self.files.announce(
-            upload,
-            {
-                "job": job_id,
-                "entries": Manifest(tuple(entries)).rows(),
-                "settings": to_attributes(settings),
-                "uploads": [
-                    {"file": asdict(file), "upload_id": self.files.begin(job_id, file)}
-                    for file in uploads
-                ],
-                "dispatch": dispatch,
-            },
-        )
-
-    def announced(self, job_id: str, upload: str) -> dict[str, Any]:
-        """What was kept until its files are there.
-
-        Raises:
-            Refused: there is no such submission.
-        """
-        document = self.files.announced(upload)
-        if document is None or document["job"] != job_id:
-            raise Refused(404, "upload not found", "submit the job again to get a new Upload id")
-        return document
-
-    def missing(self, job_id: str, upload: str) -> list[dict[str, Any]]:
-        """How to put what of a submission has not arrived: fresh URLs, missing parts only.
-
-        Raises:
-            Refused: there is no such submission.
-        """
-        document = self.files.announced(upload)
-        if document is None or document["job"] != job_id:
-            raise Refused(404, "upload not found", "submit the job again for a new Upload id")
-
-        def request(row: dict[str, Any]) -> dict[str, Any] | None:
-            return self.files.missing_request(job_id, _file(row), row["upload_id"])
-
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return [one for one in pool.map(request, document["uploads"]) if one is not None]
-
-    def requests(self, announced: Announced) -> list[dict[str, Any]]:
-        """How to put each file of a submission: URLs that are good for an hour."""
-        document = self.files.announced(announced.upload)
-        return [
-            self.files.request(announced.job_id, _file(row), row["upload_id"])
-            for row in (document or {"uploads": []})["uploads"]
-        ]
-
-    def uploaded(self, document: dict[str, Any]) -> list[Entry]:
-        """All inputs of what was kept, now that its files have been put.
-
-        Raises:
-            Refused: a file is not there as announced.
-        """
-        job_id, uploads = document["job"], document["uploads"]
-
-        def checked(row: dict[str, Any]) -> Entry | Problem:
-            file = _file(row)
-            if row["upload_id"] is not None:
-                self.files.complete(job_id, file, row["upload_id"])
-            found = self.files.check(job_id, file)
-            if isinstance(found, Entry):
-                return found
-            key = object_keys.input_key(job_id, file.path)
-            return Problem(key, found, "put it by the request that was given for it, then start")
-
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            answers = list(pool.map(checked, uploads))
-        problems = [answer for answer in answers if isinstance(answer, Problem)]
-        if problems:
-            raise Refused(
-                409, "files are missing or not as announced", "put them, then start", (*problems,)
-            )
-        there = [Entry(*row) for row in document["entries"]]
-        return there + [answer for answer in answers if isinstance(answer, Entry)]
 
     # ---- the run ----
 
@@ -341,10 +235,6 @@ class Submitting:
             for path, version in newest.items()
             if wanted(path) and not version.deleted and not object_keys.is_protocol_name(path)
         }
-
-
-def _file(row: Mapping[str, Any]) -> AnnouncedFile:
-    return AnnouncedFile(**{**row["file"], "parts": tuple(row["file"]["parts"])})
 
 
 def _must_be_over(job_id: str, job: Job | None) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from job_protocol import dynamodb_json, table_keys
 from job_protocol.allocation import Allocation
 from job_protocol.items import to_attributes
@@ -124,3 +126,19 @@ HAS_ENDED = f"client_status IN ({', '.join(TERMINAL)})"
 def as_folder(site: str, folder: str, bucket: str) -> Job:
     """The item of a folder above a job; it never becomes a leaf."""
     return replace(Job(site=site, id=folder, bucket=bucket), role=Role.FOLDER)
+
+
+def put(table: str, item: dict[str, Any], condition: Condition) -> dict[str, Any]:
+    """A `Put` of a transaction."""
+    return {"TableName": table, "Item": item, **condition.arguments()}
+
+
+def at(table: str, key: table_keys.Key, condition: Condition) -> dict[str, Any]:
+    """A `Delete` or `ConditionCheck` of a transaction."""
+    return {"TableName": table, "Key": typed_key(key), **condition.arguments()}
+
+
+def cancelled_by(error: ClientError) -> str:
+    """Why DynamoDB cancelled a transaction, for people."""
+    reasons = error.response.get("CancellationReasons", [])
+    return ", ".join(str(reason.get("Code")) for reason in reasons)

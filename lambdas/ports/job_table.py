@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from job_protocol import dynamodb_json, table_keys
 from job_protocol.allocation import Allocation
 from job_protocol.items import from_attributes
@@ -20,10 +18,12 @@ from lambdas.ports.job_items import (
     HAS_ENDED,
     TERMINAL,
     Birth,
-    Condition,
     allocation_item,
     as_read,
+    at,
+    cancelled_by,
     job_item,
+    put,
     typed_key,
 )
 
@@ -141,8 +141,8 @@ class JobTable:
         """
         waits = bool(new.waiting_on) and not allocation.client_status.terminal
         writes = [
-            {"Put": self._put(job_item(new), as_read(read))},
-            {"Put": self._put(allocation_item(allocation, held_back=waits), ABSENT)},
+            {"Put": put(self._table, job_item(new), as_read(read))},
+            {"Put": put(self._table, allocation_item(allocation, held_back=waits), ABSENT)},
         ]
         if waits:
             writes += edges(self._table, new)
@@ -152,12 +152,12 @@ class JobTable:
             writes.append({"Put": {"TableName": self._table, "Item": item}})
         if birth is not None and birth.advanced is not None:
             before, after = birth.advanced
-            writes.append({"Put": self._put(job_item(after), as_read(before))})
+            writes.append({"Put": put(self._table, job_item(after), as_read(before))})
         if birth is not None and birth.token is not None:
             expiry = allocation.created + allocation.keep_days * 24 * 3600
             kept = {"job": {"S": new.id}, "ttl": {"N": str(expiry)}}
             item = {**typed_key(table_keys.dispatch_token(birth.token)), **kept}
-            writes.append({"Put": self._put(item, ABSENT)})
+            writes.append({"Put": put(self._table, item, ABSENT)})
         self._transact(*writes, *further, job_id=new.id)
 
     def replace_job_and(self, read: Job, new: Job, further: Sequence[dict[str, Any]]) -> None:
@@ -168,7 +168,9 @@ class JobTable:
         Raises:
             Conflict: it is not.
         """
-        self._transact({"Put": self._put(job_item(new), as_read(read))}, *further, job_id=new.id)
+        self._transact(
+            {"Put": put(self._table, job_item(new), as_read(read))}, *further, job_id=new.id
+        )
 
     def task_token(self, site: str, job_id: str, run: int) -> str | None:
         """The task token of the workflow that waits for the end of a run, if one does."""
@@ -287,7 +289,7 @@ class JobTable:
             **TERMINAL,
         }
         self._transact(
-            {"ConditionCheck": self._at(table_keys.job(job.site, job.id), as_read(job))},
+            {"ConditionCheck": at(self._table, table_keys.job(job.site, job.id), as_read(job))},
             {
                 "Update": {
                     "TableName": self._table,
@@ -309,14 +311,11 @@ class JobTable:
         Raises:
             Conflict: it is not.
         """
-        deletions = [{"Delete": self._at(table_keys.job(job.site, job.id), as_read(job))}]
+        deletions = [{"Delete": at(self._table, table_keys.job(job.site, job.id), as_read(job))}]
         if job.current is not None:
             key = table_keys.allocation(job.site, job.current)
             deletions.append({"Delete": {"TableName": self._table, "Key": typed_key(key)}})
         self._transact(*deletions, job_id=job.id)
-
-    def _at(self, key: table_keys.Key, condition: Condition) -> dict[str, Any]:
-        return {"TableName": self._table, "Key": typed_key(key), **condition.arguments()}
 
     def _stop(
         self,
@@ -333,7 +332,7 @@ class JobTable:
         key = table_keys.allocation(read.site, read.current)
         aliases = {"ExpressionAttributeNames": names} if names else {}
         self._transact(
-            {"Put": self._put(job_item(new), as_read(read))},
+            {"Put": put(self._table, job_item(new), as_read(read))},
             {
                 "Update": {
                     "TableName": self._table,
@@ -347,16 +346,8 @@ class JobTable:
             job_id=new.id,
         )
 
-    def _put(self, item: dict[str, Any], condition: Condition) -> dict[str, Any]:
-        return {"TableName": self._table, "Item": item, **condition.arguments()}
-
     def _transact(self, *writes: dict[str, Any], job_id: str) -> None:
         try:
             self._client.transact_write_items(TransactItems=list(writes))
         except self._client.exceptions.TransactionCanceledException as error:
-            raise Conflict(f"job {job_id!r} changed meanwhile: {_reasons(error)}") from error
-
-
-def _reasons(error: ClientError) -> str:
-    reasons = error.response.get("CancellationReasons", [])
-    return ", ".join(str(reason.get("Code")) for reason in reasons)
+            raise Conflict(f"job {job_id!r} changed meanwhile: {cancelled_by(error)}") from error

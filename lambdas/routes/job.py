@@ -171,7 +171,7 @@ def missing_files(call: Call) -> Answer:
     """What of a submission has not arrived, and how to put it."""
     site = call.services.one_site(call.query, call.identity).name
     upload = _upload_id(call.query["upload"])
-    requests = call.services.submitting(site).missing(call.job_id, upload)
+    requests = call.services.submitting(site).announcing.missing(call.job_id, upload)
     body = {"ID": call.job_id, "Site": site, "Upload": upload, "Uploads": requests}
     return Answer(body=body)
 

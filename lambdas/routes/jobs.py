@@ -111,7 +111,10 @@ def with_requests(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     if "Upload" not in body:
         return body
     announced = Announced(job_id=body["ID"], upload=body["Upload"])
-    return {**body, "Uploads": call.services.submitting(body["Site"]).requests(announced)}
+    return {
+        **body,
+        "Uploads": call.services.submitting(body["Site"]).announcing.requests(announced),
+    }
 
 
 def submitted(job: Job) -> dict[str, Any]:

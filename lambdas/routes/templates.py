@@ -63,7 +63,10 @@ def with_payload_request(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     if "Upload" not in body:
         return body
     announced = Announced(job_id=body["ID"], upload=body["Upload"])
-    return {**body, "Uploads": call.services.submitting(body["Site"]).requests(announced)}
+    return {
+        **body,
+        "Uploads": call.services.submitting(body["Site"]).announcing.requests(announced),
+    }
 
 
 def _wanted(call: Call, template: Job, asked: Dispatch, payload: bytes) -> Wanted:

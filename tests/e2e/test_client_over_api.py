@@ -14,10 +14,10 @@ import pytest
 from jobferry import Client, JobActive, JobNotFound, script_document, url_transfer
 from jobferry.api_address import Address
 from jobferry.api_client import ApiClient, signer
-from jobferry.client import silent
 from jobferry.download import RESUMED
 from jobferry.errors import CloudRefused, ConfigurationError, TransferFailed
 from jobferry.interface import Progress
+from jobferry.job import silent
 from tests.conftest import DeployedStack
 from tests.e2e.site import Site
 

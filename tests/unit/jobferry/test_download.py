@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_protocol.states import Word
-from jobferry.client import Job
 from jobferry.download import plan_download
 from jobferry.errors import (
     CloudUnreachable,
@@ -20,6 +19,7 @@ from jobferry.errors import (
     UsageError,
 )
 from jobferry.interface import RemoteFile
+from jobferry.job import Job
 from jobferry.report import Report
 from tests.unit.jobferry.memory_access import MemoryAccess
 

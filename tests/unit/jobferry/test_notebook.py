@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from job_protocol.states import Word
 from jobferry import CloudUnreachable
-from jobferry.client import Job
 from jobferry.interface import Listing
+from jobferry.job import Job
 from jobferry.notebook import job_html, jobs_html, problem_html
 from jobferry.report import Report
 from tests.unit.jobferry.memory_access import MemoryAccess

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from job_protocol.states import Word
-from jobferry.client import Job
 from jobferry.errors import JobActive
+from jobferry.job import Job
 from jobferry.rendering import describe
 from jobferry.report import Report, report_of
 from tests.unit.jobferry.memory_access import MemoryAccess

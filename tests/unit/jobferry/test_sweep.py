@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from job_protocol.states import Word
-from jobferry.client import Job
 from jobferry.element_choice import files_of
 from jobferry.errors import UploadRefused, UsageError
+from jobferry.job import Job
 from jobferry.report import Report
 from jobferry.stated_settings import Settings
 from jobferry.sweep import place_of, with_sweep
