@@ -45,8 +45,7 @@ MAX_KEY_BYTES = 1024
 
 STATUS_STEM = "aws-job-stat."
 STATUS_NAMES = frozenset({STATUS_WORD, STATUS_DETAILS})
-_LOG = re.compile(r"aws-job-(stdout|stderr)(\.(0|[1-9][0-9]{0,6}))?\.txt")
-"""The protocol's names that the puller itself writes to the bucket."""
+_LOG = re.compile(r"aws-job-(stdout|stderr)(\.(0|[1-9][0-9]{0,6}))?\.txt")  # the puller's
 SIGNATURE_NAMES = frozenset({SIGNED, SIGNATURE})
 INPUT_PROTOCOL_NAMES = frozenset({SCRIPT}) | SIGNATURE_NAMES
 """Names with the reserved prefix that a user uploads as an input (`aws-job.json` has none)."""

@@ -12,6 +12,7 @@ from job_protocol.items import from_attributes
 from job_protocol.job import Job, Registration
 from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import Entry, Manifest
+from lambdas.announcing import Announced
 from lambdas.errors import Conflict, Refused
 from lambdas.ports.job_items import Birth
 from lambdas.ports.specifications import Specifications, Version
@@ -20,7 +21,7 @@ from lambdas.rules.run_script.render import render_facts
 from lambdas.rules.run_script.run_facts import RunFacts
 from lambdas.rules.submission import AnnouncedFile, InlineFile
 from lambdas.runs import Cause, Runs
-from lambdas.submitting import Announced, Submitting
+from lambdas.submitting import Submitting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

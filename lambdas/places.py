@@ -87,7 +87,9 @@ class Places:
             item = there.get(folder) or self._new_folder(folder)
             if item.role is Role.REJECTED:
                 # It keeps its revision: who read it as rejected must not take it for unchanged.
-                self.table.replace_job(item, replace(touched(item), role=Role.FOLDER, ttl=None))
+                self.table.replace_job(
+                    item, replace(touched(item, self.clock()), role=Role.FOLDER, ttl=None)
+                )
             elif item.role is not Role.FOLDER:
                 return [_inside(job_id, folder)]
         return []

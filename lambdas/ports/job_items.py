@@ -142,3 +142,26 @@ def cancelled_by(error: ClientError) -> str:
     """Why DynamoDB cancelled a transaction, for people."""
     reasons = error.response.get("CancellationReasons", [])
     return ", ".join(str(reason.get("Code")) for reason in reasons)
+
+
+def birth_writes(
+    table: str, birth: Birth, child: str, allocation: Allocation
+) -> list[dict[str, Any]]:
+    """What goes with a new child into its transaction.
+
+    Args:
+        table: the job table's name.
+        birth: what it is.
+        child: the child's id.
+        allocation: its first allocation.
+    """
+    writes = []
+    if birth.advanced is not None:
+        before, after = birth.advanced
+        writes.append({"Put": put(table, job_item(after), as_read(before))})
+    if birth.token is not None:
+        expiry = allocation.created + allocation.keep_days * 24 * 3600
+        kept = {"job": {"S": child}, "ttl": {"N": str(expiry)}}
+        item = {**typed_key(table_keys.dispatch_token(birth.token)), **kept}
+        writes.append({"Put": put(table, item, ABSENT)})
+    return writes

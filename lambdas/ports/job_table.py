@@ -21,6 +21,7 @@ from lambdas.ports.job_items import (
     allocation_item,
     as_read,
     at,
+    birth_writes,
     cancelled_by,
     job_item,
     put,
@@ -150,14 +151,8 @@ class JobTable:
             key = table_keys.task_token(new.site, new.id, new.run)
             item = {**typed_key(key), "task_token": {"S": task_token}}
             writes.append({"Put": {"TableName": self._table, "Item": item}})
-        if birth is not None and birth.advanced is not None:
-            before, after = birth.advanced
-            writes.append({"Put": put(self._table, job_item(after), as_read(before))})
-        if birth is not None and birth.token is not None:
-            expiry = allocation.created + allocation.keep_days * 24 * 3600
-            kept = {"job": {"S": new.id}, "ttl": {"N": str(expiry)}}
-            item = {**typed_key(table_keys.dispatch_token(birth.token)), **kept}
-            writes.append({"Put": put(self._table, item, ABSENT)})
+        if birth is not None:
+            writes += birth_writes(self._table, birth, new.id, allocation)
         self._transact(*writes, *further, job_id=new.id)
 
     def replace_job_and(self, read: Job, new: Job, further: Sequence[dict[str, Any]]) -> None:

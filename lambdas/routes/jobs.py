@@ -8,13 +8,14 @@ from typing import Any
 
 from job_protocol.job import Job
 from job_protocol.states import JobStatus, Outcome, Role
+from lambdas.announcing import Announced
 from lambdas.errors import Refused
 from lambdas.ports.job_reader import MAX_PAGE, JobFilter
 from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
 from lambdas.rules import nomad_views, pagination
 from lambdas.rules.identity import Access
 from lambdas.rules.site_health import first_with_room
-from lambdas.submitting import Announced, Submitter
+from lambdas.submitting import Submitter
 
 _AT_ONCE = 16
 NEXT_PAGE = "X-Nomad-NextToken"

@@ -10,6 +10,7 @@ from typing import Any
 from job_protocol import identifiers
 from job_protocol.job import Job
 from job_protocol.states import JobKind
+from lambdas.announcing import Announced
 from lambdas.children import Wanted, token_hash
 from lambdas.errors import Conflict, Refused
 from lambdas.ports.specifications import Version
@@ -21,7 +22,6 @@ from lambdas.rules.identity import Access
 from lambdas.rules.run_script.render import JobRefused
 from lambdas.rules.run_script.run_facts import PAYLOAD_PATH
 from lambdas.rules.submission import AnnouncedFile
-from lambdas.submitting import Announced
 
 _TRIES = 8
 _MAX_TOKEN = 255
