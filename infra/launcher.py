@@ -14,6 +14,7 @@ from constructs import Construct
 from infra.acknowledgements import acknowledge_wildcards
 from infra.function import ControlPlaneFunction, FunctionBasis
 from infra.names import REGISTERED_OBJECTS, BucketName
+from infra.token_guard import not_the_tokens
 from job_protocol import object_keys, table_keys
 
 _TIMEOUT = cdk.Duration.seconds(60)
@@ -55,6 +56,7 @@ class Launcher(Construct):
             for bucket in buckets
             for name in sorted(object_keys.STATUS_NAMES)
         ]
+        puller_files = [bucket.objects(object_keys.PULLER_FILE) for bucket in buckets]
         self.function = ControlPlaneFunction(
             self,
             "Launcher",
@@ -66,9 +68,15 @@ class Launcher(Construct):
             rights=[
                 iam.PolicyStatement(
                     sid="Jobs",
-                    actions=["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"],
+                    actions=[
+                        "dynamodb:BatchGetItem",
+                        "dynamodb:GetItem",
+                        "dynamodb:PutItem",
+                        "dynamodb:UpdateItem",
+                    ],
                     resources=[table.table_arn],
                 ),
+                not_the_tokens(table),
                 iam.PolicyStatement(
                     sid="WhatIsDue",
                     actions=["dynamodb:Query"],
@@ -89,10 +97,10 @@ class Launcher(Construct):
                     resources=[bucket.objects() for bucket in buckets],
                 ),
                 iam.PolicyStatement(
-                    sid="NotWhatThePublisherWrites",
+                    sid="NotWhatOthersWrite",
                     effect=iam.Effect.DENY,
                     actions=["s3:PutObject"],
-                    resources=status_objects,
+                    resources=[*status_objects, *puller_files],
                 ),
                 iam.PolicyStatement(
                     sid="SiteSettings", actions=["ssm:GetParameter"], resources=[parameters]
@@ -105,6 +113,9 @@ class Launcher(Construct):
                 parameters: "Every site of this deployment has its parameter under this path.",
                 **dict.fromkeys(readable, "Every registered job has its versions here."),
                 **{bucket.objects(): "Users choose the ids of their jobs." for bucket in buckets},
+                **dict.fromkeys(
+                    status_objects, "Refused: every job has its status objects under its own id."
+                ),
             },
         )
         # Whatever a call leaves undone, the next one does: there is nothing to repeat.

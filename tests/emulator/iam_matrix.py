@@ -18,81 +18,81 @@ INSTALLATION = "an-installation"
 JOB = "projA/job7"
 
 OF_A_SITE = """
-access                        intake publisher purger distributor api authorizer puller other-puller
-input: read                   yes    -         -      -           yes -          yes    -
-input: read a version         yes    -         -      -           yes -          yes    -
-input or result: write        -      -         -      -           yes -          yes    -
-input: delete                 -      -         yes    -           -   -          -      -
-input: delete a version       -      -         yes    -           -   -          -      -
-bucket: list                  yes    -         -      yes         yes -          yes    -
-bucket: list versions         yes    -         yes    -           yes -          -      -
-bucket: change its policy     -      -         -      -           -   -          -      -
-bucket: change its life cycle -      -         -      -           -   -          -      -
-status word: read             yes    -         -      -           yes -          yes    -
-status word: write            -      yes       -      -           -   -          -      -
-status word: delete           -      -         yes    -           -   -          -      -
-status details: write         -      yes       -      -           -   -          -      -
-deep status word: write       -      yes       -      -           -   -          -      -
-top status word: write        -      yes       -      -           -   -          -      -
-manifest: read                yes    -         -      -           yes -          yes    -
-manifest: write               yes    -         -      -           yes -          -      -
-manifest: delete              -      -         yes    -           -   -          -      -
-puller file: read             yes    -         -      yes         yes -          yes    -
-puller file: write            -      -         -      yes         -   -          -      -
-puller file: delete           -      -         yes    -           -   -          -      -
-result report: write          -      -         -      -           yes -          yes    -
-job: get                      yes    yes       yes    -           yes -          -      -
-job: put                      yes    yes       -      -           yes -          -      -
-job: update                   yes    yes       yes    -           yes -          -      -
-job: delete                   -      -         yes    -           -   -          -      -
-jobs: get many                yes    -         -      -           yes -          -      -
-jobs: query                   -      yes       -      -           yes -          -      -
-allocation: get               yes    yes       yes    -           yes -          yes    -
-allocation: put               yes    yes       -      -           yes -          -      -
-allocation: update            yes    yes       yes    -           yes -          yes    -
-allocation: delete            -      -         yes    -           -   -          -      -
-allocations: query            -      yes       -      -           yes -          -      -
-allocation and job: transact  yes    yes       yes    -           yes -          -      -
-heartbeat: get                yes    yes       yes    -           yes -          yes    -
-heartbeat: update             yes    yes       yes    -           yes -          yes    -
-heartbeats: query             -      yes       -      -           yes -          -      -
-control item: get             yes    yes       yes    -           yes -          -      -
-control item: put             yes    yes       -      -           yes -          -      -
-control item: update          yes    yes       yes    -           yes -          -      -
-task token: get               yes    yes       yes    -           yes -          -      -
-task token: put               yes    yes       -      -           yes -          -      -
-count of active jobs: update  yes    yes       yes    -           yes -          -      -
-queue index: query            -      -         -      -           yes -          yes    -
-list index: query             -      -         -      -           yes -          -      -
-settings by site: get         -      -         -      -           yes -          -      -
-settings by bucket: get       yes    -         -      -           -   -          -      -
+access                    intake publisher purger launcher distributor api authorizer puller foreign
+input: read               yes    -         -      -        -           yes -          yes    -
+input: read a version     yes    -         -      -        -           yes -          yes    -
+input or result: write    -      -         -      yes      -           yes -          yes    -
+input: delete             -      -         yes    -        -           -   -          -      -
+input: delete a version   -      -         yes    -        -           -   -          -      -
+bucket: list              yes    -         -      yes      yes         yes -          yes    -
+bucket: list versions     yes    -         yes    -        -           yes -          -      -
+bucket: change its policy -      -         -      -        -           -   -          -      -
+bucket: change life cycle -      -         -      -        -           -   -          -      -
+status word: read         yes    -         -      -        -           yes -          yes    -
+status word: write        -      yes       -      -        -           -   -          -      -
+status word: delete       -      -         yes    -        -           -   -          -      -
+status details: write     -      yes       -      -        -           -   -          -      -
+deep status word: write   -      yes       -      -        -           -   -          -      -
+top status word: write    -      yes       -      -        -           -   -          -      -
+manifest: read            yes    -         -      -        -           yes -          yes    -
+manifest: write           yes    -         -      yes      -           yes -          -      -
+manifest: delete          -      -         yes    -        -           -   -          -      -
+puller file: read         yes    -         -      -        yes         yes -          yes    -
+puller file: write        -      -         -      -        yes         -   -          -      -
+puller file: delete       -      -         yes    -        -           -   -          -      -
+result report: write      -      -         -      yes      -           yes -          yes    -
+job: get                  yes    yes       yes    yes      -           yes -          -      -
+job: put                  yes    yes       yes    yes      -           yes -          -      -
+job: update               yes    yes       yes    yes      -           yes -          -      -
+job: delete               -      -         yes    -        -           -   -          -      -
+jobs: get many            yes    -         -      yes      -           yes -          -      -
+jobs: query               -      yes       yes    -        -           yes -          -      -
+allocation: get           yes    yes       yes    yes      -           yes -          yes    -
+allocation: put           yes    yes       yes    yes      -           yes -          -      -
+allocation: update        yes    yes       yes    yes      -           yes -          yes    -
+allocation: delete        -      -         yes    -        -           -   -          -      -
+allocations: query        -      yes       yes    -        -           yes -          -      -
+both: transact            yes    yes       yes    yes      -           yes -          -      -
+heartbeat: get            yes    yes       yes    yes      -           yes -          yes    -
+heartbeat: update         yes    yes       yes    yes      -           yes -          yes    -
+heartbeats: query         -      yes       yes    -        -           yes -          -      -
+control item: get         yes    yes       yes    yes      -           yes -          -      -
+control item: put         yes    yes       yes    yes      -           yes -          -      -
+control item: update      yes    yes       yes    yes      -           yes -          -      -
+task token: get           yes    yes       yes    yes      -           yes -          -      -
+task token: put           yes    yes       yes    yes      -           yes -          -      -
+active jobs: update       yes    yes       yes    yes      -           yes -          -      -
+queue index: query        -      -         -      -        -           yes -          yes    -
+list index: query         -      -         -      -        -           yes -          -      -
+settings by site: get     -      -         -      yes      -           yes -          -      -
+settings by bucket: get   yes    -         -      -        -           -   -          -      -
 """
 
 OF_THE_DEPLOYMENT = """
-access                        intake publisher purger distributor api authorizer puller
-table: scan                   -      -         -      -           -   -          -
-table: delete                 -      -         -      -           -   -          -
-due index: query              -      -         -      -           -   -          -
-API token: get                -      -         -      -           yes yes        -
-API token: put                -      -         -      -           yes -          -
-API token: delete             -      -         -      -           yes -          -
-API tokens: list              -      -         -      -           yes -          -
-request record: put           -      -         -      -           yes -          -
-request record: delete        -      -         -      -           yes -          -
-retry queue: send             -      yes       -      -           -   -          -
-retry queue: receive          -      yes       -      -           -   -          -
-purge queue: send             -      yes       yes    -           -   -          -
-purge queue: receive          -      -         yes    -           -   -          -
-intake's dead letters: send   yes    -         -      -           -   -          -
-stream's dead letters: send   -      yes       -      -           -   -          -
-intake's dead letters: receive -     -         -      -           -   -          -
-event: send                   -      yes       -      -           -   -          -
-task of a workflow: answer    -      yes       -      -           -   -          -
-table's name: get             -      -         -      -           -   -          -
-foreign bucket: read          -      -         -      -           -   -          -
-foreign bucket: list          -      -         -      -           -   -          -
-function: invoke              -      -         -      -           -   -          -
-access key: create            -      -         -      -           -   -          -
+access                         intake publisher purger launcher distributor api authorizer puller
+table: scan                    -      -         -      -        -           -   -          -
+table: delete                  -      -         -      -        -           -   -          -
+due index: query               -      -         -      yes      -           -   -          -
+API token: get                 -      -         -      -        -           yes yes        -
+API token: put                 -      -         -      -        -           yes -          -
+API token: delete              -      -         -      -        -           yes -          -
+API tokens: list               -      -         -      -        -           yes -          -
+request record: put            -      -         -      -        -           yes -          -
+request record: delete         -      -         -      -        -           yes -          -
+retry queue: send              -      yes       -      -        -           -   -          -
+retry queue: receive           -      yes       -      -        -           -   -          -
+purge queue: send              -      yes       yes    -        -           yes -          -
+purge queue: receive           -      -         yes    -        -           -   -          -
+intake's dead letters: send    yes    -         -      -        -           -   -          -
+stream's dead letters: send    -      yes       -      -        -           -   -          -
+intake's dead letters: receive -      -         -      -        -           -   -          -
+event: send                    -      yes       -      -        -           -   -          -
+task of a workflow: answer     -      yes       -      -        -           -   -          -
+table's name: get              -      -         -      -        -           -   -          -
+foreign bucket: read           -      -         -      -        -           -   -          -
+foreign bucket: list           -      -         -      -        -           -   -          -
+function: invoke               -      -         -      -        -           -   -          -
+access key: create             -      -         -      -        -           -   -          -
 """
 
 
@@ -295,11 +295,9 @@ _OTHERS: dict[str, Callable[[Place], object]] = {
     "bucket: change its policy": lambda p: p.client("s3").put_bucket_policy(
         Bucket=p.bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": []})
     ),
-    "bucket: change its life cycle": lambda p: p.client("s3").delete_bucket_lifecycle(
-        Bucket=p.bucket
-    ),
+    "bucket: change life cycle": lambda p: p.client("s3").delete_bucket_lifecycle(Bucket=p.bucket),
     "jobs: get many": _get_many,
-    "allocation and job: transact": _transact,
+    "both: transact": _transact,
     "settings by site: get": lambda p: _parameter(p, "sites", p.site),
     "settings by bucket: get": lambda p: _parameter(p, "buckets", p.bucket),
     "table's name: get": lambda p: _parameter(p, "table"),

@@ -28,6 +28,7 @@ FUNCTIONS = {
     "intake": "IntakeRole",
     "publisher": "PublisherRole",
     "purger": "PurgerRole",
+    "launcher": "LauncherRole",
     "distributor": "DistributionDistributorRole",
     "api": "ApiRole",
     "authorizer": "ApiAuthorizerRole",
@@ -175,7 +176,7 @@ def attempts(principal: str, sites: Sequence[str]) -> list[tuple[str, str]]:
     """Who tries the cell of a principal on which of the sites."""
     if principal == "puller":
         return [(f"puller of {site}", site) for site in sites]
-    if principal == "other-puller":
+    if principal == "foreign":
         return [(f"puller of {own}", site) for own in sites for site in sites if site != own]
     return [(principal, site) for site in sites]
 

@@ -128,17 +128,27 @@ def test_the_launcher_may_do_this_and_nothing_else(production: Synthesized) -> N
         ),
         "Jobs": (
             "Allow",
-            ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"],
+            [
+                "dynamodb:BatchGetItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:UpdateItem",
+            ],
             ["<JobTable.Arn>"],
         ),
+        "NotTheTokens": NOT_THE_TOKENS,
         "WhatIsDue": ("Allow", ["dynamodb:Query"], ["<JobTable.Arn>/index/due"]),
         "Specifications": ("Allow", ["s3:GetObject"], [f"{OBJECTS}/_jobferry/specs/*"]),
         "WhatIsThere": ("Allow", ["s3:ListBucket"], [OBJECTS]),
         "InputsOfChildren": ("Allow", ["s3:PutObject"], [f"{OBJECTS}/*"]),
-        "NotWhatThePublisherWrites": (
+        "NotWhatOthersWrite": (
             "Deny",
             ["s3:PutObject"],
-            [f"{OBJECTS}/*aws-job-stat.json", f"{OBJECTS}/*aws-job-stat.txt"],
+            [
+                f"{OBJECTS}/*aws-job-stat.json",
+                f"{OBJECTS}/*aws-job-stat.txt",
+                f"{OBJECTS}/_jobferry/puller/jobferry-puller",
+            ],
         ),
         "SiteSettings": ("Allow", ["ssm:GetParameter"], [f"{sites}/*"]),
     }
@@ -254,7 +264,7 @@ def test_the_api_may_do_this_and_nothing_else(production: Synthesized) -> None:
     }
 
 
-@pytest.mark.parametrize("role", ["IntakeRole", "PublisherRole", "PurgerRole"])
+@pytest.mark.parametrize("role", ["IntakeRole", "LauncherRole", "PublisherRole", "PurgerRole"])
 def test_what_is_refused_of_the_tokens(production: Synthesized, role: str) -> None:
     assert production.statements(role)["NotTheTokens"]["Condition"] == {
         "ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["K#*", "I#*"]}
