@@ -160,7 +160,7 @@ _ITEMS: dict[str, Callable[[str], table_keys.Key]] = {
     "heartbeat": lambda site: table_keys.heartbeat(site, INSTALLATION),
     "control item": table_keys.control,
     "task token": lambda site: table_keys.task_token(site, JOB, 1),
-    "count of active jobs": lambda site: table_keys.active_count(site, None),
+    "active jobs": lambda site: table_keys.active_count(site, None),
     "API token": lambda site: table_keys.api_token("0" * 64),
     "request record": lambda site: table_keys.Key(
         table_keys.idempotency_partition("0" * 64), "record"
