@@ -125,7 +125,7 @@ class Route:
         finish: makes the body that is sent of the one that is kept for a repetition.
     """
 
-    method: Literal["GET", "POST", "PUT", "DELETE"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
     name: str
     summary: str

@@ -79,7 +79,7 @@ ROUTES = (
         answers={200: "Site"},
     ),
     Route(
-        method="PUT",
+        method="POST",
         path="/v1/site/{name}/drain",
         name="drainSite",
         summary="Let a site claim nothing new; what it holds goes on.",
@@ -88,7 +88,7 @@ ROUTES = (
         answers={200: "Site"},
     ),
     Route(
-        method="PUT",
+        method="POST",
         path="/v1/site/{name}/resume",
         name="resumeSite",
         summary="Let a drained site claim again.",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from job_protocol import table_keys
 from tests.conftest import DeployedStack
 from tests.e2e.shell import Shell
 from tests.e2e.site import Site
@@ -39,6 +40,20 @@ def test_sites_tokens_settings_and_the_doctor(shell: Shell) -> None:
     assert "site dc1" in told
 
 
+def forget_heartbeats(stack: DeployedStack, site: str) -> None:
+    """As if no puller of the site had ever run, whatever other tests did."""
+    dynamodb = stack.client("dynamodb")
+    partition = table_keys.heartbeat_partition(site)
+    rows = dynamodb.query(
+        TableName=stack.table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": partition}},
+    )["Items"]
+    for row in rows:
+        key = {"pk": row["pk"], "sk": row["sk"]}
+        dynamodb.delete_item(TableName=stack.table, Key=key)
+
+
 def test_a_script_over_the_api_says_that_its_site_is_silent(shell: Shell) -> None:
     job_id = f"cli/{uuid.uuid4().hex[:8]}"
     script = shell.home / "job.sh"
@@ -46,6 +61,7 @@ def test_a_script_over_the_api_says_that_its_site_is_silent(shell: Shell) -> Non
     (shell.home / "in.txt").write_text("input\n")
     options = ["--job", job_id, "--input", "in.txt=in.txt"]
     shell.run("submit", "job.sh", *options, "--site", "mars", expect=4)
+    forget_heartbeats(shell.stack, "osaka")
     silent = shell.said("submit", "job.sh", "--job", f"{job_id}-silent", "--site", "osaka")
     assert "note: site osaka has never been seen" in silent
     shell.run("stop", f"{job_id}-silent", "--site", "osaka")

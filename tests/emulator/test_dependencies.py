@@ -13,6 +13,7 @@ from lambdas import dependents
 from lambdas.errors import JobBusy, Refused
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.publication import Publication
+from lambdas.purge_requests import PurgeRequests
 from lambdas.purging import Purging
 from lambdas.submitting import Submitter
 from local_cloud.emulator import Emulator
@@ -129,8 +130,10 @@ def test_the_one_that_is_waited_for_may_be_purged(user: UserOfASite) -> None:
     user.uploads("first")
     user.uploads("second", **{"aws-job.json": _depends({"job": "first", "on": "afterany"})})
     silence: Any = Silence()
-    purging = Purging(user.jobs, lambda _bucket: silence, silence, lambda: user.now)
-    purging.ask("dc1", "first")
+    PurgeRequests(user.jobs, silence, lambda: user.now).ask("dc1", "first")
+    purging = Purging(
+        user.jobs, lambda _bucket: silence, silence, lambda: user.now, lambda _site, _job: []
+    )
     _end(user, "first", ClientStatus.STOPPED)
     assert _queued(user, "second")
     purging.advance("dc1", "first", until=user.now + 60)

@@ -91,6 +91,7 @@ def publication(user: UserOfASite) -> Publication:
         clock=lambda: user.now,
         new_lease=lambda: "lease",
         purge=lambda site, job_id: None,
+        tell_dependents=user.tell_dependents,
     )
 
 

@@ -16,6 +16,7 @@ from puller.observation import Live, Over
 from puller.settings import Settings
 from puller.watching_arrays import ArrayWatching
 from puller.workplace import Listing, Workplace
+from tests.kill_points.world import no_artifacts
 from tests.schedulers.prepared_job import PreparedJob
 from tests.schedulers.real_watch import LOST_AFTER
 
@@ -58,6 +59,7 @@ class ArrayWatch:
             installation="i",
             clock=time.time,
             login_environment=dict,
+            artifact_sources=no_artifacts,
         )
         self.record = journal.write(
             Record(

@@ -72,8 +72,7 @@ def test_a_live_job_is_listed_with_its_identity(local: Local, tmp_path: Path) ->
     before = int(time.time()) - 2
     job.submit()
     job.has_file("up")
-    listed = local.list_mine()
-    assert set(listed) == {job.id}
+    listed = local.list_mine()  # other tests' jobs may be among them
     assert listed[job.id].state is SchedulerState.RUNNING
     assert listed[job.id].identity == str(job.submission.wrapper)
     submitted_at = listed[job.id].submitted_at
@@ -217,8 +216,7 @@ def test_a_job_whose_supervisor_was_killed_is_still_known_and_ends(
     job.has_file("up")
     os.kill(int(job.id.split(".")[0]), signal.SIGKILL)
     time.sleep(0.2)
-    listed = local.list_mine()
-    assert set(listed) == {job.id}
+    listed = local.list_mine()  # other tests' jobs may be among them
     assert listed[job.id].identity == str(job.submission.wrapper)
     local.cancel(job.id)
     gone(job)
@@ -284,4 +282,5 @@ def test_a_job_without_its_directory_is_not_started(local: Local, tmp_path: Path
     nowhere = replace(job.submission, job_dir=tmp_path / "none")
     with pytest.raises(SchedulerUnavailable, match="none"):
         local.submit(nowhere)
-    assert local.list_mine() == {}
+    own = str(nowhere.wrapper)
+    assert own not in {listed.identity for listed in local.list_mine().values()}

@@ -237,7 +237,7 @@ def test_an_array_of_the_users_own_disturbs_nothing(
 ) -> None:
     told = sge_cluster.command("qsub", "-terse", "-h", "-t", "1-5", "-b", "y", "/bin/true")
     array = told.split(".")[0]
-    assert sge.list_mine()[array].state is SchedulerState.QUEUED
+    assert sge.list_mine()[f"{array}.1"].state is SchedulerState.QUEUED
     sge.cancel(array)
 
 
