@@ -34,13 +34,13 @@ class MemoryAccess:
         return Listing(tuple(self.states[:limit]), len(self.states), True)
 
     def submit(self, upload: Upload, progress: Progress, sites: Sequence[str] = ()) -> str:
-        raise NotImplementedError
+        raise AssertionError("nothing is uploaded here")
 
     def events(self, job_id: str) -> tuple[Event, ...]:
         return ()
 
     def share(self, upload: SharedUpload, progress: Progress) -> None:
-        raise NotImplementedError
+        raise AssertionError("nothing is uploaded here")
 
     def stop(self, job_id: str) -> None:
         self.stopped.append(job_id)

@@ -108,7 +108,7 @@ def test_artifacts_of_several_elements_are_fetched_once_and_copied(tmp_path: Pat
     assert second.destination == ".nomad/artifacts/g1/main/local/"
     one = recording(Artifacts=[{"GetterSource": "x"}])
     run = place(tmp_path / "job", job(one, Count=2))
-    fetched = run.root / ".nomad/artifacts/work/main/local"
+    fetched = run.root / ".nomad/artifacts" / "work/main/local"
     fetched.mkdir(parents=True)
     (fetched / "data 1").write_text("hello")
     for index in range(2):
