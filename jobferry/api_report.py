@@ -66,6 +66,7 @@ def _allocation(view: Mapping[str, Any]) -> dict[str, Any]:
         for event in state.get("Events") or []:
             if event.get("Type") in _TIMES:
                 found[_TIMES[event["Type"]]] = _iso(event.get("Time"))
+    found["array"] = view.get("Array")
     results = view.get("Results")
     if results:
         found["results"] = {

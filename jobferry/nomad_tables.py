@@ -192,9 +192,10 @@ def allocation_rows(allocations: Sequence[Mapping[str, Any]], view: View) -> lis
     if view.verbose:
         head[1:2] = ["Eval ID", "Node ID", "Node Name"]
     rows = []
+    ids = [one["ID"] for one in allocations]
     for one in allocations:
         row = [
-            view.id(one["ID"]),
+            view.id_among(one["ID"], ids),
             view.id(one.get("NodeID", "")),
             printable(one.get("TaskGroup", "")),
             str(one.get("JobVersion", 0)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
@@ -34,6 +34,15 @@ class View:
     def id(self, text: object) -> str:
         """An id, as long as it is wanted."""
         return printable(text) if self.verbose else printable(text)[:_SHORT]
+
+    def id_among(self, text: object, others: Collection[object]) -> str:
+        """An id that tells it from others: whole, where a short one would be theirs too.
+
+        The ids of an array's elements differ in their last digits.
+        """
+        short = printable(text)[:_SHORT]
+        same = sum(printable(other)[:_SHORT] == short for other in others)
+        return printable(text) if same > 1 else self.id(text)
 
     def time(self, nanoseconds: object) -> str:
         """Nanoseconds since the epoch as a time, with its offset."""

@@ -150,6 +150,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         ExitCode=("integer?", "The exit code; 128 + n for signal n."),
         Reason=("string?", "The scheduler's or the puller's word on the state."),
         Results=("Results?", "What was pushed."),
+        Array=("{}?", "The elements of an array together, as in `aws-job-stat.json`."),
     ),
     "Results": given(
         "What was pushed.",

@@ -19,7 +19,7 @@ from job_protocol.job_settings import DEFAULT_PRIORITY, JobSettings
 from job_protocol.states import ClientStatus, Desired, JobKind, Outcome, Role
 from lambdas.rules.derivation import message_of
 from lambdas.rules.site_health import SiteHealth
-from lambdas.rules.status_document import iso
+from lambdas.rules.status_document import array_details, iso
 from lambdas.rules.task_groups import SCRIPT_TASK, Place, element_of, place_of, status_of
 
 _NAMESPACE = "default"
@@ -240,6 +240,7 @@ def allocation_view(
         "ExitCode": allocation.exit_code if element is None else element.exit_code,
         "Reason": allocation.reason,
         "Results": _results(allocation),
+        "Array": array_details(allocation),
     }
 
 

@@ -94,7 +94,7 @@ def _allocation_details(allocation: Allocation) -> dict[str, Any]:
             "scheduler": allocation.scheduler,
             "scheduler_id": allocation.scheduler_id,
             "exit_code": allocation.exit_code,
-            "array": _array_details(allocation),
+            "array": array_details(allocation),
             "reason": allocation.reason,
             "created": iso(allocation.created),
             "claimed": iso(allocation.claimed_at),
@@ -118,7 +118,7 @@ def _allocation_details(allocation: Allocation) -> dict[str, Any]:
     )
 
 
-def _array_details(allocation: Allocation) -> dict[str, Any] | None:
+def array_details(allocation: Allocation) -> dict[str, Any] | None:
     """How many elements are in each state, and the first ones that did not complete."""
     try:
         elements = allocation.known_elements

@@ -297,3 +297,12 @@ def test_durations_as_go_writes_them(seconds: int) -> None:
             count, text = text.split(unit, 1)
             total += int(count) * size
     assert (total, text) == (seconds, "")
+
+
+def test_ids_that_begin_alike_are_shown_whole() -> None:
+    elements = ["0e7e95ae-0000-5000-8000-000000000001", "0e7e95ae-0000-5000-8000-000000000002"]
+    alone = "3d04b6fc-1f1b-9bd8-2a9e-70d6ba1c9c4e"
+    rows = nomad_tables.allocation_rows(
+        [{"ID": one} for one in (*elements, alone)], View(datetime.now(UTC))
+    )
+    assert [row.split()[0] for row in rows[1:]] == [*elements, "3d04b6fc"]
