@@ -112,7 +112,8 @@ def validate_job(
         job, _ = read_job(api, file, variables, variable_files)
         answer = api.write("POST", "/v1/validate/job", f"validate {file}", {"Job": job})
     except CloudRefused as refused:
-        answer = {"ValidationErrors": [str(refused)], "Error": str(refused), "Warnings": ""}
+        lines = str(refused).splitlines()
+        answer = {"ValidationErrors": lines, "Error": str(refused), "Warnings": ""}
     errors = answer.get("ValidationErrors") or []
     if as_json:
         print_json(answer)

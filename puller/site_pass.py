@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -48,22 +48,29 @@ class Outcome:
     Attributes:
         unreachable: why the cloud could not be reached, if so.
         refused: why the cloud refused, if so.
+        told: what earlier passes of this process have logged and what has not ended since.
     """
 
     unreachable: str | None = None
     refused: str | None = None
-    _told: bool = False
+    told: set[str] = field(default_factory=set)
 
     def note(self, error: CloudUnreachable | CloudRefused, about: str = "pass") -> None:
-        """Remember what the cloud did, and log it: an outage once a pass, each refusal."""
+        """Remember what the cloud did, and log it: an outage once a pass, each refusal.
+
+        What lasts is logged once, and not by every pass of a puller that lingers.
+        """
         if isinstance(error, CloudRefused):
             self.refused = self.refused or str(error)
-            _LOG.error("%s: %s", about, error)
-        else:
-            self.unreachable = self.unreachable or str(error)
-            if not self._told:
-                _LOG.warning("%s: %s", about, error)
-            self._told = True
+            self._tell(logging.ERROR, f"{about}: {error}")
+        elif self.unreachable is None:
+            self.unreachable = str(error)
+            self._tell(logging.WARNING, f"{about}: {error}")
+
+    def _tell(self, level: int, text: str) -> None:
+        if text not in self.told:
+            _LOG.log(level, "%s", text)
+            self.told.add(text)
 
 
 class SitePass:
@@ -82,6 +89,7 @@ class SitePass:
         self._lingering = lingering
         self._beaten_at = float("-inf")
         self._active = 0
+        self._told: set[str] = set()
         self._cannot_claim: str | None = None
         self._tell_after = 0.0
 
@@ -105,7 +113,7 @@ class SitePass:
         Raises:
             HeldElsewhere: another host runs this installation, or has taken over meanwhile.
         """
-        outcome = Outcome()
+        outcome = Outcome(told=self._told)
         self._tell_after = 0.0 if leaving else TELL_AFTER
         records = self._place.journal.records()
         if not 0 <= self._place.clock() - self._beaten_at < HEARTBEAT_SECONDS:
@@ -121,6 +129,8 @@ class SitePass:
             self._tell_that_nothing_can_be_claimed(outcome)
             # One after the other: they share the folder of what is being removed.
             self._in_parallel(self._purge_one, waiting.purges, outcome, at_once=1)
+        if outcome.unreachable is None and outcome.refused is None:
+            self._told.clear()
         return outcome
 
     def beat(self, active: int | None = None) -> None:

@@ -15,6 +15,7 @@ from puller.bringing import Bringing
 from puller.errors import CloudRefused
 from puller.journal import Journal, Phase, Record
 from puller.schedulers.interface import EndReason, SchedulerState
+from puller.site_pass import Outcome
 from puller.workplace import KILL_SWITCH
 from tests.kill_points.world import HOUR, World
 
@@ -480,3 +481,16 @@ def test_a_scheduler_that_fails_is_no_evidence(world: World) -> None:
         one(world, broken=frozenset({"list", "detail"}))
         world.advance(HOUR)
     assert status(world, allocation) is ClientStatus.RUNNING
+
+
+def test_what_lasts_is_logged_once_and_again_when_it_comes_back(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = CloudRefused("no credentials")
+    told: set[str] = set()
+    for _ in range(3):
+        Outcome(told=told).note(error)
+    assert [record.getMessage() for record in caplog.records] == ["pass: no credentials"]
+    told.clear()
+    Outcome(told=told).note(error)
+    assert len(caplog.records) == 2
