@@ -44,7 +44,7 @@ def typed_refusal(status: int, body: bytes, doing: str, *, token: bool) -> Jobfe
     lines = [
         f"  {row.get('Key')}: {row.get('Problem')}; {row.get('Remedy')}"
         for row in problems[:_NAMED]
-        if isinstance(row, dict)
+        if isinstance(row, dict) and f"{row.get('Key')}: {row.get('Problem')}" != said
     ]
     if len(problems) > _NAMED:
         lines.append(f"  and {len(problems) - _NAMED} more")
