@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from job_protocol.site_records import Heartbeat, SiteControl
@@ -21,7 +21,7 @@ class SiteHealth:
         version: the version of the puller that was seen last.
         host: its host.
         active: how many allocations the site's pullers hold.
-        problem: why its puller cannot claim anything although it is alive, a sentence.
+        problem: why none of its pullers that are alive can claim anything, a sentence.
     """
 
     site: str
@@ -69,8 +69,14 @@ def health_of(
         version=newest.version if newest else "",
         host=newest.host if newest else "",
         active=sum(beat.active for beat in alive),
-        problem=alive[0].problem if alive else None,
+        problem=_common_problem(alive),
     )
+
+
+def _common_problem(alive: Sequence[Heartbeat]) -> str | None:
+    """What the newest says, unless another puller of the site can claim."""
+    problems = [beat.problem for beat in alive]
+    return problems[0] if problems and None not in problems else None
 
 
 def first_with_room(waiting: Iterable[tuple[SiteHealth, int]]) -> SiteHealth | None:

@@ -130,15 +130,11 @@ def test_a_requeued_job_leaves_no_valid_exit_file_of_its_first_start(
     assert slurm.list_mine()[job.id].state is not SchedulerState.ENDED
     eventually(lambda: slurm.list_mine()[job.id].state is SchedulerState.QUEUED or None)
 
-    def started_again() -> ExitRecord | None:
-        # Slurm postpones a requeued job when its first start is cleared up: ask until it runs.
-        # Not all the time: each request postpones it again, to the next look of the scheduler.
-        update = ("scontrol", "update", f"jobid={job.id}", "starttime=now")
-        slurm_cluster.command(*update, check=False)
-        time.sleep(2.5)
-        return found if (found := job.exit()).restart == 1 else None
+    def ended_again() -> ExitRecord | None:
+        found = job.records().exit
+        return found if found is not None and found.restart == 1 else None
 
-    second = eventually(started_again, seconds=60)
+    second = eventually(ended_again, seconds=240)
     assert (second.scheduler_id, second.code) == (job.id, 5)
     assert (job.job_dir / STDOUT).read_text() == "ran\nran\n"
 
