@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from tests.patience import PATIENCE
+
 USER = "games"
 _PROGRAMS = ("cron", "crontab", "unshare", "nsenter", "setpriv", "mount")
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
@@ -77,7 +79,7 @@ class CronHost:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while not (self._directory / "ready").exists():
             assert self._cron.poll() is None, "cron did not start"
             assert time.monotonic() < deadline, "cron did not start in time"

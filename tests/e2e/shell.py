@@ -67,7 +67,7 @@ class Shell:
         return "job.nomad"
 
     def finish(self, job_id: str) -> None:
-        for _ in range(40):
+        for _ in range(200):
             self.site.pull()
             if self.json("job", "status", job_id)["Status"] == "dead":
                 return

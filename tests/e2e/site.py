@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE
+
 CHECKOUT = Path(__file__).parents[2]
 ADMITTED = ("JOB_QUEUED", "JOB_SUBMITTED", "JOB_RUNNING")
 DEAD = ("JOB_COMPLETE", "JOB_FAILED", "JOB_STOPPED", "JOB_LOST", "FILE_REJECTED")
@@ -133,7 +135,7 @@ class Site:
         self,
         job_id: str,
         *words: str,
-        seconds: float = 60,
+        seconds: float = PATIENCE,
         between: Callable[[], object] | None = None,
     ) -> str:
         """Wait until the status word is one of these; make a pass between two looks if asked."""
@@ -149,7 +151,7 @@ class Site:
                 between()
             time.sleep(0.2)
 
-    def run_to_end(self, job_id: str, seconds: float = 60) -> str:
+    def run_to_end(self, job_id: str, seconds: float = PATIENCE) -> str:
         """Wait for admission, then pass until the job is dead."""
-        self.wait_for(job_id, *ADMITTED, *DEAD, seconds=20)
+        self.wait_for(job_id, *ADMITTED, *DEAD)
         return self.wait_for(job_id, *DEAD, seconds=seconds, between=self.pull)

@@ -15,6 +15,7 @@ import pytest
 from job_protocol import dynamodb_json, table_keys
 from tests.conftest import DeployedStack
 from tests.e2e.site import Site
+from tests.patience import PATIENCE
 from tests.schedulers.slurm_cluster import SlurmCluster
 
 pytestmark = pytest.mark.emulator
@@ -41,7 +42,7 @@ class Lossy:
             f"#!/bin/bash\necho run >> {self.ran}\nuntil [ -e {self.go} ]; do sleep 0.1; done\n"
             f"echo result > out.txt\nexit {code}\n",
         )
-        self.site.wait_for(self.job, "JOB_QUEUED", seconds=20)
+        self.site.wait_for(self.job, "JOB_QUEUED")
 
     @property
     def id(self) -> str:
@@ -51,7 +52,7 @@ class Lossy:
     def control(self) -> Path:
         return self.site.jobs_dir / ".jobferry/alloc" / self.id
 
-    def until(self, reached: Callable[[], bool], seconds: float = 60) -> None:
+    def until(self, reached: Callable[[], bool], seconds: float = PATIENCE) -> None:
         deadline = time.monotonic() + seconds
         while not reached():
             assert time.monotonic() < deadline, self.site.log
@@ -291,7 +292,7 @@ def test_lost_while_the_job_waits_on_slurm(
     )
     lossy = Lossy(site, deployed.client("dynamodb"))
     lossy.upload()
-    site.wait_for(lossy.job, "JOB_SUBMITTED", seconds=60, between=site.pull)
+    site.wait_for(lossy.job, "JOB_SUBMITTED", between=site.pull)
     job = lossy.item()["scheduler_id"]
     lossy.change("scheduler", "scheduler_id", "submitted_at", client_status="starting")
     lossy.lose()

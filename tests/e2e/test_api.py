@@ -18,6 +18,7 @@ import requests
 from tests.conftest import DeployedStack
 from tests.e2e.site import Site
 from tests.emulator.api_client import ApiClient
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.emulator
 
@@ -36,7 +37,7 @@ def job_id() -> str:
 
 def finish(api: ApiClient, site: Site, job_id: str) -> dict[str, Any]:
     """Let the site work until the job is dead."""
-    for _ in range(40):
+    for _ in range(200):
         site.pull()
         job: dict[str, Any] = api.get(f"/v1/job/{job_id}/wait", seconds=1)
         if job["Status"] == "dead":
@@ -44,7 +45,7 @@ def finish(api: ApiClient, site: Site, job_id: str) -> dict[str, Any]:
     raise AssertionError(f"{job}\n{site.log}")
 
 
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+def until(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

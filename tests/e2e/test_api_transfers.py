@@ -35,7 +35,7 @@ def job_id() -> str:
 
 def finish(api: ApiClient, site: Site, job_id: str) -> dict[str, Any]:
     """Let the site work until the job is dead."""
-    for _ in range(40):
+    for _ in range(200):
         site.pull()
         job: dict[str, Any] = api.get(f"/v1/job/{job_id}/wait", seconds=1)
         if job["Status"] == "dead":

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import DeployedStack
 from tests.e2e.site import DEAD, Site
+from tests.patience import PATIENCE
 from tests.schedulers.slurm_cluster import SlurmCluster
 
 pytestmark = pytest.mark.emulator
@@ -52,7 +53,7 @@ def check_retry(site: Site, job: str) -> None:
     # The site's own hand makes it work: the directory is the same, so what lies there counts.
     (site.jobs_dir / job / "fixed").touch()
     site.mark(job, "JOB_RETRY")
-    site.wait_for(job, "JOB_QUEUED", seconds=20)
+    site.wait_for(job, "JOB_QUEUED")
     assert site.run_to_end(job) == "JOB_COMPLETE"
     details = site.details(job)
     assert details["run"] == 2
@@ -90,7 +91,7 @@ def test_a_job_that_is_no_array_is_retried_with_its_recorded_inputs(site: Site) 
     assert site.run_to_end("sweep-again") == "JOB_FAILED"
     site.put("sweep-again/in.txt", b"changed since\n")
     site.mark("sweep-again", "JOB_RETRY")
-    site.wait_for("sweep-again", "JOB_QUEUED", seconds=20)
+    site.wait_for("sweep-again", "JOB_QUEUED")
     assert site.run_to_end("sweep-again") == "JOB_FAILED"
     assert site.details("sweep-again")["run"] == 2
     assert site.get("sweep-again/out.txt") == b"first\n"
@@ -100,7 +101,7 @@ def test_what_is_complete_is_not_retried(site: Site) -> None:
     site.upload("sweep-well", "#!/bin/sh\ntrue\n")
     assert site.run_to_end("sweep-well") == "JOB_COMPLETE"
     site.mark("sweep-well", "JOB_RETRY")
-    site.wait_for("sweep-well", "JOB_COMPLETE", seconds=20)
+    site.wait_for("sweep-well", "JOB_COMPLETE")
     assert "complete" in site.details("sweep-well")["note"]
     assert site.details("sweep-well")["run"] == 1
 
@@ -113,10 +114,10 @@ def test_an_array_that_is_stopped_keeps_what_was_complete(site: Site) -> None:
         count=5,
         max_running=2,
     )
-    site.wait_for("sweep-stopped", "JOB_QUEUED", seconds=20)
-    site.wait_for("sweep-stopped", "JOB_RUNNING", seconds=20, between=site.pull)
+    site.wait_for("sweep-stopped", "JOB_QUEUED")
+    site.wait_for("sweep-stopped", "JOB_RUNNING", between=site.pull)
     site.mark("sweep-stopped", "JOB_STOP")
-    site.wait_for("sweep-stopped", *DEAD, seconds=60, between=site.pull)
+    site.wait_for("sweep-stopped", *DEAD, between=site.pull)
     assert site.word("sweep-stopped") == "JOB_STOPPED"
     array = site.details("sweep-stopped")["allocation"]["array"]
     assert (array["complete"], array["stopped"]) == (1, 4)
@@ -130,10 +131,10 @@ def test_progress_is_shown_while_an_array_runs(site: Site) -> None:
         count=3,
         max_running=3,
     )
-    site.wait_for("sweep-progress", "JOB_QUEUED", seconds=20)
-    site.wait_for("sweep-progress", "JOB_RUNNING", seconds=20, between=site.pull)
+    site.wait_for("sweep-progress", "JOB_QUEUED")
+    site.wait_for("sweep-progress", "JOB_RUNNING", between=site.pull)
     (site.jobs_dir / "sweep-progress/go.1").touch()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while "complete" not in site.details("sweep-progress")["allocation"]["array"]:
         assert time.monotonic() < deadline, site.details("sweep-progress")
         site.pull()
@@ -174,7 +175,7 @@ def test_an_array_from_the_command_line(site: Site, tmp_path: Path) -> None:
     assert "= 3: 2 complete, 1 failed" in shown
     assert "= 1 (1)" in shown
     jobferry(site, "retry", "sweep-cli", "--failed")
-    site.wait_for("sweep-cli", "JOB_QUEUED", seconds=20)
+    site.wait_for("sweep-cli", "JOB_QUEUED")
     assert site.run_to_end("sweep-cli") == "JOB_COMPLETE"
     assert jobferry(site, "logs", "sweep-cli", "--element", "1") == "attempt\nattempt\n"
     assert jobferry(site, "logs", "sweep-cli", "--element", "0") == "attempt\n"
@@ -182,7 +183,7 @@ def test_an_array_from_the_command_line(site: Site, tmp_path: Path) -> None:
 
 def test_an_array_beyond_the_site_s_limit_is_rejected(site: Site) -> None:
     upload(site, "sweep-large", "#!/bin/sh\n", count=10_001)
-    assert site.wait_for("sweep-large", *DEAD, seconds=20) == "FILE_REJECTED"
+    assert site.wait_for("sweep-large", *DEAD) == "FILE_REJECTED"
     assert "at most 10000" in site.details("sweep-large")["reasons"][0]["problem"]
 
 

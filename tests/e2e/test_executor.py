@@ -105,7 +105,7 @@ def test_a_call_that_is_cancelled_before_it_ran_never_runs(site: Site, client: C
         future = executor.submit(print, "never")
         executor.shutdown(wait=False)
         (job,) = executor.jobs
-        site.wait_for(job.id, "JOB_QUEUED", seconds=20)
+        site.wait_for(job.id, "JOB_QUEUED")
         assert future.cancel()
     assert site.run_to_end(job.id) == "JOB_STOPPED"
     assert not (site.jobs_dir / job.id).exists()

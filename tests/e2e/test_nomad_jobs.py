@@ -31,6 +31,7 @@ from tests.e2e.job_files import (
 )
 from tests.e2e.site import Site
 from tests.emulator.api_client import ApiClient
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.emulator
 
@@ -91,7 +92,7 @@ def run(api: ApiClient, text: str) -> dict[str, Any]:
 def finish(api: ApiClient, site: Site, job_id: str) -> dict[str, Any]:
     """Let the site work until the job is dead."""
     job: dict[str, Any] = {}
-    for _ in range(40):
+    for _ in range(200):
         site.pull()
         job = api.get(f"/v1/job/{job_id}/wait", seconds=1)
         if job["Status"] == "dead":
@@ -112,7 +113,7 @@ def log(api: ApiClient, allocation: dict[str, Any], task: str) -> str:
     return answer.text
 
 
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def until(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
@@ -264,7 +265,7 @@ def test_the_periodic_job_of_the_document(
     def children() -> set[str]:
         return {row["ID"] for row in api.get("/v1/jobs", prefix=f"{name}/")}
 
-    until(lambda: len(children()) > 1, seconds=130)
+    until(lambda: len(children()) > 1)
     stopped = api.call("DELETE", f"/v1/job/{name}")
     assert stopped.status_code == 200, stopped.text
     job = api.get(f"/v1/job/{name}")

@@ -11,11 +11,12 @@ import pytest
 
 from tests.conftest import DeployedStack
 from tests.e2e.site import Site
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.emulator
 
 
-def _received(sqs: Any, queue: str, job_id: str, seconds: float = 20) -> list[dict[str, Any]]:
+def _received(sqs: Any, queue: str, job_id: str, seconds: float = PATIENCE) -> list[dict[str, Any]]:
     """The events of a job that reach a queue until they stop coming."""
     found: list[dict[str, Any]] = []
     deadline = time.monotonic() + seconds

@@ -163,7 +163,7 @@ def test_no_secret_leaves_its_place(deployed: DeployedStack, site: Site) -> None
         }
         submission = {"ID": JOB, "Script": SCRIPT, "Settings": {"artifacts": [artifact]}}
         user.post("/v1/jobs/script", submission)
-        for _ in range(40):
+        for _ in range(200):
             site.pull()
             if user.get(f"/v1/job/{JOB}/wait", seconds=1)["Status"] == "dead":
                 break

@@ -17,6 +17,7 @@ from local_cloud.synthesis import Assembly
 from tests.conftest import DeployedStack
 from tests.emulator.api_client import ApiClient
 from tests.emulator.registry import a_job
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.emulator
 
@@ -102,7 +103,7 @@ def test_every_right_that_templates_need_is_there(guarded: tuple[ApiClient, Depl
     assert api.get("/v1/job/p/launched/summary")["Children"]["Pending"] == 1
     stopped = api.call("DELETE", "/v1/job/p/launched?purge=true")
     assert stopped.status_code == 200, stopped.text
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while api.call("GET", "/v1/job/p/launched").status_code != 404:
         assert time.monotonic() < deadline, "the purger did not forget the template"
         time.sleep(0.2)

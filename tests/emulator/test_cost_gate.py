@@ -24,6 +24,7 @@ from local_cloud.deployment import archive
 from local_cloud.synthesis import Assembly
 from tests.conftest import DeployedStack
 from tests.e2e.site import DEAD, Site
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.emulator
 
@@ -129,17 +130,17 @@ def test_a_short_job_makes_no_more_requests_and_writes_no_more_than_it_did(rig: 
 def _carry(site: Site, rig: Rig, job_id: str) -> None:
     """One job, each of its states published before the next begins, and never seen running."""
     site.upload(job_id, "#!/bin/sh\necho result > result.txt\n")
-    site.wait_for(job_id, "JOB_QUEUED", seconds=30)
+    site.wait_for(job_id, "JOB_QUEUED")
     rig.settle()
     site.pull()
     _wait_for_the_exit_file(site)
     rig.settle()
-    site.wait_for(job_id, *DEAD, seconds=30, between=site.pull)
+    site.wait_for(job_id, *DEAD, between=site.pull)
     rig.settle()
 
 
 def _wait_for_the_exit_file(site: Site) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not list(site.jobs_dir.glob(".jobferry/alloc/*/exit")):
         assert time.monotonic() < deadline, f"the job does not end\n{site.log}"
         time.sleep(0.05)

@@ -23,6 +23,7 @@ from job_protocol.signed_manifest import SignedManifest
 from jobferry import Client, CloudRefused, JobActive, over_s3
 from local_cloud.isolation import without_aws
 from tests.conftest import DeployedStack
+from tests.patience import PATIENCE
 from tests.unit.jobferry.signers import make_key, verified
 
 pytestmark = pytest.mark.emulator
@@ -81,7 +82,7 @@ class User:
         return {row["Key"].removeprefix(f"{job_id}/") for row in rows.get("Contents", [])}
 
     def until(self, job_id: str, *words: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while (state := self.json("status", job_id))["word"] not in words:
             assert time.monotonic() < deadline, state
             time.sleep(0.3)

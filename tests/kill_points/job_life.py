@@ -53,7 +53,7 @@ class JobLife:
                 self.scenario.upload(self.site, self.job_id, str(self.ledger))
             else:
                 self.site.mark(self.job_id, "FILE_UPLOAD")
-            self.site.wait_for(self.job_id, *ADMITTED, seconds=60)
+            self.site.wait_for(self.job_id, *ADMITTED)
             self._counting = run == self.scenario.runs
             self._until_dead(run)
         self._until_quiet()

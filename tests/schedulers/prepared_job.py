@@ -15,13 +15,14 @@ from puller.exit_file import ExitRecord, Records, read_records
 from puller.schedulers.array_tasks import ArrayTasks
 from puller.schedulers.interface import ListedJob, Scheduler, SchedulerState, Submission
 from puller.wrapper import render_wrapper, split_script
+from tests.patience import PATIENCE
 
 T = TypeVar("T")
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
-def eventually(look: Callable[[], T | None], seconds: float = 20) -> T:
+def eventually(look: Callable[[], T | None], seconds: float = PATIENCE) -> T:
     """The first thing that `look` finds."""
     deadline = time.monotonic() + seconds
     while (found := look()) is None:

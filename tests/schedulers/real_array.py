@@ -17,6 +17,7 @@ from puller.settings import Settings
 from puller.watching_arrays import ArrayWatching
 from puller.workplace import Listing, Workplace
 from tests.kill_points.world import no_artifacts
+from tests.patience import PATIENCE
 from tests.schedulers.prepared_job import PreparedJob
 from tests.schedulers.real_watch import LOST_AFTER
 
@@ -93,7 +94,7 @@ class ArrayWatch:
         elements = state_of(self.record).elements.all
         return [(element.state.name.lower(), element.exit_code) for element in elements]
 
-    def until(self, reached: Callable[[], bool], seconds: float = 60) -> None:
+    def until(self, reached: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Pass until something holds."""
         deadline = time.monotonic() + seconds
         while not reached():
@@ -105,7 +106,7 @@ class ArrayWatch:
         """Pass until an element runs."""
         self.until(lambda: index in state_of(self.record).elements.of(ElementState.RUNNING))
 
-    def end(self, seconds: float = 90) -> End:
+    def end(self, seconds: float = PATIENCE) -> End:
         """The end that is concluded."""
         deadline = time.monotonic() + seconds
         while not isinstance(concluded := self.look(), Over):

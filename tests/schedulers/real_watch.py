@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from puller.errors import SchedulerUnavailable
 from puller.observation import AskDetail, Evidence, Live, NotAsked, Over, Verdict, Wait, judge
+from tests.patience import PATIENCE
 from tests.schedulers.conformance import ended_as
 from tests.schedulers.prepared_job import PreparedJob
 
@@ -44,7 +45,7 @@ class Watch:
                 self._missing_since = since
         return "wait"
 
-    def until(self, *wanted: str, seconds: float = 40) -> str:
+    def until(self, *wanted: str, seconds: float = PATIENCE) -> str:
         """The first of these conclusions, or the last one if none of them comes."""
         deadline = time.monotonic() + seconds
         while (seen := self.look()) not in wanted and time.monotonic() < deadline:
@@ -53,7 +54,7 @@ class Watch:
 
     def end(self) -> str:
         """The end that is concluded."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while (seen := self.look()) in ("wait", "queued", "running", "live", "no evidence"):
             assert time.monotonic() < deadline, f"no end came; the last pass saw {seen!r}"
             time.sleep(0.1)

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from tests.patience import PATIENCE
+
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sacct")
 
@@ -223,7 +225,7 @@ class SlurmCluster:
             self._end(program)
 
     def _expect(self, ready: Callable[[], bool], program: str) -> None:
-        if not self._wait_until(ready, 30):
+        if not self._wait_until(ready, PATIENCE):
             log = (self._directory / f"{program}.log").read_text(errors="replace")
             raise AssertionError(f"{program} is not ready:\n{log[-3000:]}")
 

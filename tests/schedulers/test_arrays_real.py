@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -167,25 +165,12 @@ def test_a_requeued_element_with_a_stale_exit_file_goes_on(
     job.has_file("up")
     watch.until(lambda: watch.states() == [("complete", 0), ("running", None), ("complete", 0)])
 
-    def scontrol(*arguments: str, check: bool = True) -> None:
-        environment = {"PATH": "/usr/bin:/bin", **slurm_cluster.environment}
-        subprocess.run(["scontrol", *arguments], env=environment, check=check, capture_output=True)
-
-    scontrol("requeue", f"{job.id}_1")
+    slurm_cluster.command("scontrol", "requeue", f"{job.id}_1")
     watch.until(lambda: watch.states()[1] == ("queued", None))
     job.has_file(f"../.jobferry/alloc/{job.control_dir.name}/elements/1/exit")  # the stale one
     watch.look()
     assert watch.states()[1] == ("queued", None)
-
-    def has_gone_on() -> bool:
-        # Slurm postpones a requeued job when its first start is cleared up: ask until it runs.
-        # Not all the time: each request postpones it again, to the next look of the scheduler.
-        scontrol("update", f"jobid={job.id}_1", "starttime=now", check=False)
-        time.sleep(2.5)
-        watch.look()
-        return watch.states()[1] != ("queued", None)
-
-    watch.until(has_gone_on)
+    watch.until(lambda: watch.states()[1] != ("queued", None))
     end = watch.end()
     assert end.status is ClientStatus.COMPLETE
     ran = [(job.job_dir / f"ran.{index}").read_text() for index in range(3)]

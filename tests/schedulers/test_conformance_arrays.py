@@ -72,7 +72,7 @@ def test_each_element_is_concluded_by_its_own_evidence(
     concluded = watch.look()
     states = watch.states()
     record_property(PROPERTY, ["array of six", name, "-".join(s[0] for s, _ in states)])
-    watch.until(lambda: watch.states()[4][0] == "failed", seconds=20)  # its exit file may be late
+    watch.until(lambda: watch.states()[4][0] == "failed")  # its exit file may be late
     states = watch.states()
     assert [state for state, _ in states] == [state for state, _ in CONCLUDED]
     assert states[:4] == CONCLUDED[:4]

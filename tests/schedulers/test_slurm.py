@@ -134,7 +134,7 @@ def test_a_requeued_job_leaves_no_valid_exit_file_of_its_first_start(
         found = job.records().exit
         return found if found is not None and found.restart == 1 else None
 
-    second = eventually(ended_again, seconds=240)
+    second = eventually(ended_again)
     assert (second.scheduler_id, second.code) == (job.id, 5)
     assert (job.job_dir / STDOUT).read_text() == "ran\nran\n"
 
@@ -287,7 +287,7 @@ def test_a_full_controller_defers_at_once(
         began = time.monotonic()
         with pytest.raises(SubmissionDeferred, match="temporarily unable to accept"):
             prepare(slurm, tmp_path / "one more", WAITS).submit()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
         assert set(slurm.list_mine()) == {first.id}
 
 

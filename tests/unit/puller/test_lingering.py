@@ -48,11 +48,11 @@ def test_without_time_there_is_one_pass() -> None:
 
 def test_passes_follow_at_the_interval_until_the_deadline() -> None:
     passes = Passes()
-    deadline = time.monotonic() + 0.5
-    outcome = lingering(passes, 0.1).run(deadline)
+    deadline = time.monotonic() + 2
+    outcome = lingering(passes, 0.5).run(deadline)
     assert 2 <= passes.ended <= 5
     assert passes.begun[-1] <= deadline
-    assert all(b - a >= 0.099 for a, b in zip(passes.begun, passes.begun[1:], strict=False))
+    assert all(b - a >= 0.499 for a, b in zip(passes.begun, passes.begun[1:], strict=False))
     assert outcome.unreachable == f"pass {passes.ended}"
 
 
@@ -77,8 +77,8 @@ def test_waiting_ends_at_once_when_it_is_told_to() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     try:
         begun = time.monotonic()
-        lingering(passes, 30).run(begun + 60)
-        assert time.monotonic() - begun < 10
+        lingering(passes, 300).run(begun + 600)
+        assert time.monotonic() - begun < 60
     finally:
         signal.signal(signal.SIGALRM, before)
     assert passes.ended == 1

@@ -94,22 +94,22 @@ def test_a_profile_that_asks_a_question_answers(home: Path) -> None:
 
 
 def test_a_profile_that_leaves_a_process_behind_answers_soon(home: Path) -> None:
-    (home / ".bash_profile").write_text("sleep 15 &\nexport SITE=here\n")
+    (home / ".bash_profile").write_text("sleep 300 &\nexport SITE=here\n")
     began = time.monotonic()
     assert login_environment(account(home, "/bin/bash"))["SITE"] == "here"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_a_logout_file_that_hangs_does_not_matter(home: Path) -> None:
     (home / ".bash_profile").write_text("export SITE=here\n")
-    (home / ".bash_logout").write_text("sleep 15\n")
-    assert login_environment(account(home, "/bin/bash"), timeout=1)["SITE"] == "here"
+    (home / ".bash_logout").write_text("sleep 300\n")
+    assert login_environment(account(home, "/bin/bash"), timeout=8)["SITE"] == "here"
 
 
 @pytest.mark.parametrize(
     ("profile", "shell", "why"),
     [
-        ("sleep 30\n", "/bin/bash", "within 1 s"),
+        ("sleep 300\n", "/bin/bash", "within 1 s"),
         ("echo go away >&2; exit 1\n", "/bin/bash", "go away"),
         ("", "/bin/no-such-shell", "No such file"),
     ],

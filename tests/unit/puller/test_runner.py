@@ -45,28 +45,28 @@ def test_nothing_else_of_the_environment_gets_through(monkeypatch: pytest.Monkey
 def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     began = time.monotonic()
     done = run_command(
-        shell(f"sleep 30 & echo $! >'{tmp_path}/child'; echo said; wait"),
+        shell(f"sleep 300 & echo $! >'{tmp_path}/child'; echo said; wait"),
         environment=ENVIRONMENT,
         timeout=0.5,
     )
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert (done.timed_out, done.code, done.stdout) == (True, None, "said\n")
     child = int((tmp_path / "child").read_text())
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while is_running(child):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
 def test_a_command_that_closes_its_outputs_and_hangs_is_killed() -> None:
-    done = run_command(shell("exec >&- 2>&-; exec sleep 30"), environment=ENVIRONMENT, timeout=0.5)
+    done = run_command(shell("exec >&- 2>&-; exec sleep 300"), environment=ENVIRONMENT, timeout=0.5)
     assert done.timed_out
 
 
 def test_a_descendant_that_keeps_the_output_open_holds_nobody_up() -> None:
     began = time.monotonic()
-    done = run_command(shell("echo id; sleep 15 & exit 0"), environment=ENVIRONMENT)
-    assert time.monotonic() - began < 10
+    done = run_command(shell("echo id; sleep 300 & exit 0"), environment=ENVIRONMENT)
+    assert time.monotonic() - began < 60
     assert (done.code, done.stdout, done.timed_out) == (0, "id\n", False)
 
 
@@ -90,19 +90,19 @@ def test_bytes_that_are_no_text_come_back() -> None:
 def test_words_to_give_up_at_end_it_at_once() -> None:
     began = time.monotonic()
     done = run_command(
-        shell("echo sleeping and retrying >&2; sleep 30"),
+        shell("echo sleeping and retrying >&2; sleep 300"),
         environment=ENVIRONMENT,
         give_up_at="and retrying",
     )
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert (done.code, done.timed_out) == (None, False)
     assert done.gave_up_after is not None
-    assert 0 <= done.gave_up_after < 10
+    assert 0 <= done.gave_up_after < 60
 
 
 def test_time_before_the_words_does_not_count() -> None:
     done = run_command(
-        shell("sleep 1.5; echo retrying >&2; sleep 30"),
+        shell("sleep 1.5; echo retrying >&2; sleep 300"),
         environment=ENVIRONMENT,
         give_up_at="retrying",
     )
