@@ -20,7 +20,7 @@ from local_cloud.synthesis import Assembly, Asset
 
 _BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 _BOOTSTRAP_VERSION = "30"
-_DEPLOY_SECONDS = 120.0
+_DEPLOY_SECONDS = 300.0
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 # An API's own host name leads nowhere here; the emulator serves it under a path.
 _API_URL = re.compile(r"Api(\w*)Url https?://(\w+)\..*")

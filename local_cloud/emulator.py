@@ -33,7 +33,7 @@ ACCOUNT = "000000000000"
 """The account of the root credentials."""
 
 _PROCESS = Path(__file__).with_name("emulator_process.py")
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 _STOP_SECONDS = 2.0
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE")
 

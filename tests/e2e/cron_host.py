@@ -89,7 +89,7 @@ class CronHost:
     def __exit__(self, *_: object) -> None:
         if self._cron is not None:
             self._cron.terminate()
-            self._cron.wait(10)
+            self._cron.wait(PATIENCE)
 
     def write(self, path: str, text: str) -> None:
         """Write a file of the user's, private, below its home directory."""

@@ -18,10 +18,10 @@ from jobferry.executor_results import RemoteTraceback
 from local_cloud.isolation import without_aws
 from tests.conftest import DeployedStack
 from tests.e2e.site import CHECKOUT, Site
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.emulator
 
-PATIENCE = 120
 HERE = f"python{sys.version_info.major}.{sys.version_info.minor}"
 CALLS = 200
 _SCHEMA = json.loads((CHECKOUT / "docs/aws-job.schema.json").read_text())
@@ -38,7 +38,7 @@ def lingering(site: Site) -> Iterator[Site]:
     )
     yield site
     puller.terminate()
-    assert puller.wait(30) == 0, site.log
+    assert puller.wait(PATIENCE) == 0, site.log
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import DeployedStack
 from tests.e2e.site import Site
+from tests.patience import PATIENCE
 from tests.schedulers.slurm_cluster import SlurmCluster
 
 pytestmark = [pytest.mark.emulator, pytest.mark.slurm]
@@ -127,4 +128,4 @@ def test_lingering_starts_a_job_that_comes_meanwhile(site: Site) -> None:
         assert site.wait_for("meanwhile", "JOB_COMPLETE")
     finally:
         lingering.terminate()
-        assert lingering.wait(30) == 0
+        assert lingering.wait(PATIENCE) == 0

@@ -67,7 +67,7 @@ class User:
 
     def run(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=240)
         assert process.returncode == expect, f"{process.returncode}\n{out}\n{err}"
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
@@ -232,7 +232,7 @@ def test_a_corrected_upload_runs_and_an_old_rejection_does_not_end_its_wait(
         body = user.stack.client("s3").get_object(Bucket=user.bucket, Key=f"{job_id}/aws-job.json")
         assert json.loads(body["Body"].read()) == {}
         user.run("stop", job_id)
-        _, told = waiting.communicate(timeout=60)
+        _, told = waiting.communicate(timeout=240)
     finally:
         waiting.kill()
     assert waiting.returncode == 1
@@ -284,7 +284,7 @@ def test_a_log_is_followed_to_the_end_of_the_job(user: User, job_id: str) -> Non
         assert following.stdout.readline() == "one\n"
         user.put(f"{job_id}/aws-job-stdout.txt", b"one\ntwo\n")
         user.run("stop", job_id)
-        rest, _ = following.communicate(timeout=60)
+        rest, _ = following.communicate(timeout=240)
     finally:
         following.kill()
     assert rest == "two\n"
@@ -353,7 +353,7 @@ def test_a_wait_can_be_interrupted_and_limited(user: User, job_id: str) -> None:
     assert waiting.stderr is not None
     assert "JOB_QUEUED" in waiting.stderr.readline()
     waiting.send_signal(signal.SIGINT)
-    _, told = waiting.communicate(timeout=20)
+    _, told = waiting.communicate(timeout=240)
     assert waiting.returncode == 130
     assert told.strip() == "interrupted"
 

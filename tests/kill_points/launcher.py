@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tests.patience import PATIENCE
+
 
 class Boundaries:
     """Counts the boundaries of this process, writes each down, and dies at one of them."""
@@ -200,7 +202,7 @@ class Launcher:
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(30)
+        self._process.wait(PATIENCE)
 
     def run(
         self,

@@ -63,7 +63,7 @@ class Site:
 
     def run(self, *arguments: str, **options: str) -> tuple[int, str]:
         process = self.start(*arguments, **options)
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=240)
         return process.returncode, said
 
     def records(self) -> Records:
@@ -78,7 +78,7 @@ class Site:
         return (self.job_dir / STDOUT).read_text()
 
     def wait_for(self, name: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 240
         while not (self.job_dir / name).exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -174,7 +174,7 @@ def test_of_two_submissions_at_once_one_runs(site: Site) -> None:
     site.prepare("#!/bin/sh\necho ran\n")
     processes = [site.start(job_id=str(17 + n)) for n in range(8)]
     for process in processes:
-        process.communicate(timeout=30)
+        process.communicate(timeout=240)
     assert site.stdout() == "ran\n"
 
 
@@ -204,7 +204,7 @@ def test_a_signal_to_the_whole_group_gives_the_scripts_code(site: Site, name: st
     site.wait_for("up")
     time.sleep(0.05)
     os.killpg(process.pid, number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=240)
     assert (process.returncode, site.exit().code) == (128 + number, 128 + number)
 
 
@@ -216,7 +216,7 @@ def test_signals_that_keep_coming_do_not_cost_the_record(site: Site) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         time.sleep(0.001)
-    process.communicate(timeout=30)
+    process.communicate(timeout=240)
     assert (process.returncode, site.exit().code) == (143, 143)
 
 
@@ -225,7 +225,7 @@ def test_a_script_that_handles_the_signal_ends_as_it_says(site: Site) -> None:
     process = site.start()
     site.wait_for("up")
     os.killpg(process.pid, signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=240)
     assert (process.returncode, site.exit().code) == (7, 7)
 
 
@@ -237,7 +237,7 @@ def test_a_signal_to_the_wrapper_alone_reaches_the_script(site: Site) -> None:
     process = site.start()
     site.wait_for("up")
     process.send_signal(signal.SIGUSR1)
-    process.communicate(timeout=30)
+    process.communicate(timeout=240)
     assert (process.returncode, site.exit().code) == (4, 4)
 
 
@@ -347,7 +347,7 @@ def test_a_requeued_element_removes_its_stale_exit_file_and_no_other(site: Site)
     assert read_records(element_dir(site.control_dir, 1)).exit is None
     assert read_records(element_dir(site.control_dir, 0)).exit is not None
     os.killpg(process.pid, signal.SIGTERM)
-    process.wait(30)
+    process.wait(240)
     again = read_records(element_dir(site.control_dir, 1)).exit
     assert again is not None
     assert (again.restart, again.code) == (1, 143)
