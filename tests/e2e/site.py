@@ -11,8 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from job_protocol import table_keys
+from tests.conftest import DeployedStack
+
 CHECKOUT = Path(__file__).parents[2]
 ADMITTED = ("JOB_QUEUED", "JOB_SUBMITTED", "JOB_RUNNING")
+PATIENCE = 180
+"""Seconds that a test waits for what takes a second or two: this computer may be busy."""
+
 DEAD = ("JOB_COMPLETE", "JOB_FAILED", "JOB_STOPPED", "JOB_LOST", "FILE_REJECTED")
 
 
@@ -133,7 +139,7 @@ class Site:
         self,
         job_id: str,
         *words: str,
-        seconds: float = 60,
+        seconds: float = PATIENCE,
         between: Callable[[], object] | None = None,
     ) -> str:
         """Wait until the status word is one of these; make a pass between two looks if asked."""
@@ -149,7 +155,21 @@ class Site:
                 between()
             time.sleep(0.2)
 
-    def run_to_end(self, job_id: str, seconds: float = 60) -> str:
+    def run_to_end(self, job_id: str, seconds: float = PATIENCE) -> str:
         """Wait for admission, then pass until the job is dead."""
-        self.wait_for(job_id, *ADMITTED, *DEAD, seconds=20)
+        self.wait_for(job_id, *ADMITTED, *DEAD)
         return self.wait_for(job_id, *DEAD, seconds=seconds, between=self.pull)
+
+
+def forget_heartbeats(stack: DeployedStack, site: str) -> None:
+    """As if no puller of the site had ever run, whatever other tests did."""
+    dynamodb = stack.client("dynamodb")
+    partition = table_keys.heartbeat_partition(site)
+    rows = dynamodb.query(
+        TableName=stack.table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": partition}},
+    )["Items"]
+    for row in rows:
+        key = {"pk": row["pk"], "sk": row["sk"]}
+        dynamodb.delete_item(TableName=stack.table, Key=key)

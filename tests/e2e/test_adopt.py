@@ -14,7 +14,7 @@ import pytest
 
 from job_protocol import dynamodb_json, table_keys
 from tests.conftest import DeployedStack
-from tests.e2e.site import Site
+from tests.e2e.site import PATIENCE, Site
 from tests.schedulers.slurm_cluster import SlurmCluster
 
 pytestmark = pytest.mark.emulator
@@ -41,7 +41,7 @@ class Lossy:
             f"#!/bin/bash\necho run >> {self.ran}\nuntil [ -e {self.go} ]; do sleep 0.1; done\n"
             f"echo result > out.txt\nexit {code}\n",
         )
-        self.site.wait_for(self.job, "JOB_QUEUED", seconds=20)
+        self.site.wait_for(self.job, "JOB_QUEUED")
 
     @property
     def id(self) -> str:
@@ -51,7 +51,7 @@ class Lossy:
     def control(self) -> Path:
         return self.site.jobs_dir / ".jobferry/alloc" / self.id
 
-    def until(self, reached: Callable[[], bool], seconds: float = 60) -> None:
+    def until(self, reached: Callable[[], bool], seconds: float = PATIENCE) -> None:
         deadline = time.monotonic() + seconds
         while not reached():
             assert time.monotonic() < deadline, self.site.log
@@ -195,7 +195,7 @@ def test_an_installation_that_lives_keeps_its_allocations(lossy: Lossy) -> None:
     lossy.upload()
     lossy.site.pull()
     shutil.rmtree(lossy.site.home / "state")
-    lossy.is_silent_for(HOUR - 60)
+    lossy.is_silent_for(HOUR // 2)
     before = lossy.item()
     refused = lossy.adopt(lossy.id, "--json", expect=1)
     assert "60 minutes" in json.loads(refused.stdout)["allocations"][0]["problem"]
@@ -291,7 +291,7 @@ def test_lost_while_the_job_waits_on_slurm(
     )
     lossy = Lossy(site, deployed.client("dynamodb"))
     lossy.upload()
-    site.wait_for(lossy.job, "JOB_SUBMITTED", seconds=60, between=site.pull)
+    site.wait_for(lossy.job, "JOB_SUBMITTED", between=site.pull)
     job = lossy.item()["scheduler_id"]
     lossy.change("scheduler", "scheduler_id", "submitted_at", client_status="starting")
     lossy.lose()

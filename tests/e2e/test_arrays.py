@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import DeployedStack
-from tests.e2e.site import DEAD, Site
+from tests.e2e.site import DEAD, PATIENCE, Site
 from tests.schedulers.slurm_cluster import SlurmCluster
 
 pytestmark = pytest.mark.emulator
@@ -28,6 +30,14 @@ case $JOBFERRY_ARRAY_INDEX in 3) exit 7 ;; 5) exit 9 ;; esac
 def upload(site: Site, job_id: str, script: str, **settings: object) -> None:
     site.put(f"{job_id}/aws-job.json", json.dumps(settings))
     site.upload(job_id, script, {"in.txt": b"input\n"})
+
+
+def until_told(site: Site, job: str, told: Callable[[dict[str, Any]], bool]) -> None:
+    """Pass until the details in the bucket say it."""
+    deadline = time.monotonic() + PATIENCE
+    while not told(site.details(job)):
+        assert time.monotonic() < deadline, site.details(job)
+        site.pull()
 
 
 def check_retry(site: Site, job: str) -> None:
@@ -52,7 +62,7 @@ def check_retry(site: Site, job: str) -> None:
     # The site's own hand makes it work: the directory is the same, so what lies there counts.
     (site.jobs_dir / job / "fixed").touch()
     site.mark(job, "JOB_RETRY")
-    site.wait_for(job, "JOB_QUEUED", seconds=20)
+    site.wait_for(job, "JOB_QUEUED")
     assert site.run_to_end(job) == "JOB_COMPLETE"
     details = site.details(job)
     assert details["run"] == 2
@@ -90,7 +100,7 @@ def test_a_job_that_is_no_array_is_retried_with_its_recorded_inputs(site: Site) 
     assert site.run_to_end("sweep-again") == "JOB_FAILED"
     site.put("sweep-again/in.txt", b"changed since\n")
     site.mark("sweep-again", "JOB_RETRY")
-    site.wait_for("sweep-again", "JOB_QUEUED", seconds=20)
+    site.wait_for("sweep-again", "JOB_QUEUED")
     assert site.run_to_end("sweep-again") == "JOB_FAILED"
     assert site.details("sweep-again")["run"] == 2
     assert site.get("sweep-again/out.txt") == b"first\n"
@@ -100,7 +110,7 @@ def test_what_is_complete_is_not_retried(site: Site) -> None:
     site.upload("sweep-well", "#!/bin/sh\ntrue\n")
     assert site.run_to_end("sweep-well") == "JOB_COMPLETE"
     site.mark("sweep-well", "JOB_RETRY")
-    site.wait_for("sweep-well", "JOB_COMPLETE", seconds=20)
+    site.wait_for("sweep-well", "JOB_COMPLETE")
     assert "complete" in site.details("sweep-well")["note"]
     assert site.details("sweep-well")["run"] == 1
 
@@ -109,14 +119,14 @@ def test_an_array_that_is_stopped_keeps_what_was_complete(site: Site) -> None:
     upload(
         site,
         "sweep-stopped",
-        "#!/bin/bash\n[ $JOBFERRY_ARRAY_INDEX = 0 ] || exec sleep 60\n",
+        "#!/bin/bash\n[ $JOBFERRY_ARRAY_INDEX = 0 ] || exec sleep 600\n",
         count=5,
         max_running=2,
     )
-    site.wait_for("sweep-stopped", "JOB_QUEUED", seconds=20)
-    site.wait_for("sweep-stopped", "JOB_RUNNING", seconds=20, between=site.pull)
+    site.wait_for("sweep-stopped", "JOB_RUNNING", between=site.pull)
+    until_told(site, "sweep-stopped", lambda details: "complete" in details["allocation"]["array"])
     site.mark("sweep-stopped", "JOB_STOP")
-    site.wait_for("sweep-stopped", *DEAD, seconds=60, between=site.pull)
+    site.wait_for("sweep-stopped", *DEAD, between=site.pull)
     assert site.word("sweep-stopped") == "JOB_STOPPED"
     array = site.details("sweep-stopped")["allocation"]["array"]
     assert (array["complete"], array["stopped"]) == (1, 4)
@@ -130,14 +140,15 @@ def test_progress_is_shown_while_an_array_runs(site: Site) -> None:
         count=3,
         max_running=3,
     )
-    site.wait_for("sweep-progress", "JOB_QUEUED", seconds=20)
-    site.wait_for("sweep-progress", "JOB_RUNNING", seconds=20, between=site.pull)
+    site.wait_for("sweep-progress", "JOB_QUEUED")
+    site.wait_for("sweep-progress", "JOB_RUNNING", between=site.pull)
     (site.jobs_dir / "sweep-progress/go.1").touch()
-    deadline = time.monotonic() + 30
-    while "complete" not in site.details("sweep-progress")["allocation"]["array"]:
-        assert time.monotonic() < deadline, site.details("sweep-progress")
-        site.pull()
-    assert site.details("sweep-progress")["message"].endswith("of 3 elements 1 have ended, 2 run")
+    until_told(
+        site,
+        "sweep-progress",
+        lambda details: details["message"].endswith("of 3 elements 1 have ended, 2 run"),
+    )
+    assert site.details("sweep-progress")["allocation"]["array"]["complete"] == 1
     assert site.word("sweep-progress") == "JOB_RUNNING"
     for index in (0, 2):
         (site.jobs_dir / f"sweep-progress/go.{index}").touch()
@@ -174,7 +185,7 @@ def test_an_array_from_the_command_line(site: Site, tmp_path: Path) -> None:
     assert "= 3: 2 complete, 1 failed" in shown
     assert "= 1 (1)" in shown
     jobferry(site, "retry", "sweep-cli", "--failed")
-    site.wait_for("sweep-cli", "JOB_QUEUED", seconds=20)
+    site.wait_for("sweep-cli", "JOB_QUEUED")
     assert site.run_to_end("sweep-cli") == "JOB_COMPLETE"
     assert jobferry(site, "logs", "sweep-cli", "--element", "1") == "attempt\nattempt\n"
     assert jobferry(site, "logs", "sweep-cli", "--element", "0") == "attempt\n"
@@ -182,7 +193,7 @@ def test_an_array_from_the_command_line(site: Site, tmp_path: Path) -> None:
 
 def test_an_array_beyond_the_site_s_limit_is_rejected(site: Site) -> None:
     upload(site, "sweep-large", "#!/bin/sh\n", count=10_001)
-    assert site.wait_for("sweep-large", *DEAD, seconds=20) == "FILE_REJECTED"
+    assert site.wait_for("sweep-large", *DEAD) == "FILE_REJECTED"
     assert "at most 10000" in site.details("sweep-large")["reasons"][0]["problem"]
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from tests.artifact_server import ArtifactServer, artifact_server, status
-from tests.e2e.site import Site
+from tests.e2e.site import PATIENCE, Site
 from tests.unit.puller.hostile_archives import header, link, tar
 
 pytestmark = pytest.mark.emulator
@@ -85,7 +85,7 @@ def test_a_job_waits_for_a_server_that_is_down_and_says_why(
     server.files["/tools.tar.gz"] = status(503)
     submit(site, "waits", "#!/bin/sh\n", {"source": server.url("/tools.tar.gz")})
     site.wait_for("waits", "JOB_QUEUED")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while "503" not in str(site.details("waits")["allocation"].get("reason")):
         assert time.monotonic() < deadline, site.log
         site.pull()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.site import Site
+from tests.e2e.site import PATIENCE, Site
 
 pytestmark = pytest.mark.emulator
 
@@ -110,7 +110,7 @@ def test_a_second_upload_runs_again_without_taking_results_for_inputs(site: Site
     assert site.run_to_end("again") == "JOB_COMPLETE"
     assert site.get("again/in.txt") == b"first\nmore\n"
     site.mark("again", "FILE_UPLOAD")
-    site.wait_for("again", "JOB_QUEUED", seconds=20)
+    site.wait_for("again", "JOB_QUEUED")
     assert site.run_to_end("again") == "JOB_COMPLETE"
     assert site.details("again")["run"] == 2
     assert "result.txt" not in site.get("again/seen.txt").decode().split()
@@ -121,32 +121,32 @@ def test_a_second_upload_runs_again_without_taking_results_for_inputs(site: Site
 
 
 def test_file_upload_for_an_active_job_changes_nothing_but_says_why(site: Site) -> None:
-    site.upload("active", "#!/bin/bash\nsleep 2\n")
-    site.wait_for("active", "JOB_QUEUED", seconds=20)
-    site.pull()
+    site.upload("active", "#!/bin/bash\nwhile [ ! -e go ]; do sleep 0.1; done\n")
+    site.wait_for("active", "JOB_RUNNING", between=site.pull)
     site.mark("active", "FILE_UPLOAD")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while "note" not in site.details("active"):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert "still active" in site.details("active")["note"]
-    assert site.word("active") in ("JOB_SUBMITTED", "JOB_RUNNING")
+    site.wait_for("active", "JOB_RUNNING")
+    (site.jobs_dir / "active/go").touch()
     assert site.run_to_end("active") == "JOB_COMPLETE"
     assert site.details("active")["run"] == 1
 
 
 def test_a_running_job_is_stopped_from_the_bucket(site: Site) -> None:
     site.upload("endless", "#!/bin/bash\ntouch started\nsleep 600\n")
-    site.wait_for("endless", "JOB_QUEUED", seconds=20)
-    site.wait_for("endless", "JOB_RUNNING", seconds=30, between=site.pull)
+    site.wait_for("endless", "JOB_QUEUED")
+    site.wait_for("endless", "JOB_RUNNING", between=site.pull)
     site.mark("endless", "JOB_STOP")
-    assert site.wait_for("endless", "JOB_STOPPED", seconds=60, between=site.pull)
+    assert site.wait_for("endless", "JOB_STOPPED", between=site.pull)
     assert "started" in site.keys("endless")
 
 
 def test_one_poisonous_job_does_not_keep_the_next_from_running(site: Site) -> None:
     site.upload("gone", "#!/bin/bash\ntrue\n", {"data.bin": b"x" * 10})
-    site.wait_for("gone", "JOB_QUEUED", seconds=20)
+    site.wait_for("gone", "JOB_QUEUED")
     rows = site.s3.list_object_versions(Bucket=site.bucket, Prefix="gone/data.bin")["Versions"]
     site.s3.delete_object(Bucket=site.bucket, Key="gone/data.bin", VersionId=rows[0]["VersionId"])
     site.upload("healthy", "#!/bin/bash\ntrue\n")
@@ -156,13 +156,14 @@ def test_one_poisonous_job_does_not_keep_the_next_from_running(site: Site) -> No
 
 
 def test_removal_the_other_way_round_does_no_harm(site: Site) -> None:
-    site.upload("removed", "#!/bin/bash\nsleep 1\necho x > y\n")
-    site.wait_for("removed", "JOB_QUEUED", seconds=20)
-    site.pull()
+    go = site.home / "go"
+    site.upload("removed", f"#!/bin/bash\nwhile [ ! -e {go} ]; do sleep 0.1; done\necho x > y\n")
+    site.wait_for("removed", "JOB_RUNNING", between=site.pull)
     subprocess.run(["rm", "-r", str(site.jobs_dir / "removed")], check=True)
+    go.touch()
     assert site.run_to_end("removed") in ("JOB_COMPLETE", "JOB_FAILED")
     site.upload("removed", "#!/bin/bash\necho x > y\n")
-    site.wait_for("removed", "JOB_QUEUED", seconds=20)
+    site.wait_for("removed", "JOB_QUEUED")
     assert site.run_to_end("removed") == "JOB_COMPLETE"
     assert site.get("removed/y") == b"x\n"
 

@@ -24,7 +24,7 @@ from jobferry.signing import Signing
 from jobferry.stated_settings import Settings
 from jobferry.upload_plan import plan_upload
 from tests.conftest import DeployedStack
-from tests.e2e.site import DEAD, Site
+from tests.e2e.site import DEAD, PATIENCE, Site
 from tests.unit.jobferry.signers import make_key, public_part
 
 pytestmark = pytest.mark.emulator
@@ -119,7 +119,7 @@ class Trust:
 
     def run(self, job: str) -> str:
         self.site.mark(job, "FILE_UPLOAD")
-        self.site.wait_for(job, "JOB_QUEUED", *DEAD, seconds=20)
+        self.site.wait_for(job, "JOB_QUEUED", *DEAD)
         return self.site.run_to_end(job)
 
     def refused(self, job: str, rule: str) -> None:
@@ -135,7 +135,7 @@ class Trust:
         for job in rules:
             self.site.mark(job, "FILE_UPLOAD")
         for job in rules:
-            self.site.wait_for(job, "JOB_QUEUED", *DEAD, seconds=30)
+            self.site.wait_for(job, "JOB_QUEUED", *DEAD)
         for job, rule in rules.items():
             assert self.site.run_to_end(job) == "JOB_FAILED"
             self.told(job, rule)
@@ -182,7 +182,7 @@ class Trust:
         self.dynamodb.put_item(TableName=self.site.table, Item=dynamodb_json.encode(fresh))
 
     def until_ended(self, allocation: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         key = table_keys.allocation(self.site.name, allocation)
         while True:
             self.site.pull()
@@ -298,7 +298,7 @@ def test_what_is_changed_in_the_table_does_not_count(trust: Trust) -> None:
     job = _job()
     trust.upload(job, files={"data/a.txt": "a\n"}, name="signed", results=["out/**"])
     trust.site.mark(job, "FILE_UPLOAD")
-    trust.site.wait_for(job, "JOB_QUEUED", seconds=20)
+    trust.site.wait_for(job, "JOB_QUEUED")
     item = trust.allocation(job)
 
     # Another version of an input than the one that was signed.
@@ -336,7 +336,7 @@ def test_the_files_of_a_job_that_runs_cannot_be_exchanged(trust: Trust) -> None:
     files = {"aws-job-run.sh": trust.script("first", wait), "step/2.sh": trust.script("second")}
     trust.upload(job, files=files, signing=Signing(runs=5))
     trust.site.mark(job, "FILE_UPLOAD")
-    trust.site.wait_for(job, "JOB_RUNNING", seconds=30, between=trust.site.pull)
+    trust.site.wait_for(job, "JOB_RUNNING", between=trust.site.pull)
     item = trust.allocation(job)
 
     # Further allocations: of the same job with forged inputs, and of a job inside its directory.
@@ -372,7 +372,7 @@ def test_the_files_of_a_job_that_runs_cannot_be_exchanged(trust: Trust) -> None:
     assert (trust.site.jobs_dir / job / "step/2.sh").read_text() == trust.script("second")
     assert item["id"] in trust.held
     go.touch()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while trust.ledger != ["first", "second"]:
         assert time.monotonic() < deadline, trust.ledger
         time.sleep(0.1)
@@ -382,7 +382,7 @@ def test_a_broken_policy_stops_every_submission_until_it_is_mended(trust: Trust)
     job = _job()
     trust.upload(job)
     trust.site.mark(job, "FILE_UPLOAD")
-    trust.site.wait_for(job, "JOB_QUEUED", seconds=20)
+    trust.site.wait_for(job, "JOB_QUEUED")
     trust.policy_file.write_text("signatures = required\n")
     said = trust.site.pull(expect=4).stderr
     assert str(trust.policy_file) in said
@@ -405,8 +405,8 @@ def test_limits_and_quotas_of_the_policy_reach_the_user(trust: Trust) -> None:
     files = {"aws-job-run.sh": trust.script(waiting, 'echo "home: ${HOME-none}"\n')}
     trust.upload(waiting, files=files)
     trust.site.mark(waiting, "FILE_UPLOAD")
-    trust.site.wait_for(waiting, "JOB_QUEUED", seconds=20)
-    deadline = time.monotonic() + 30
+    trust.site.wait_for(waiting, "JOB_QUEUED")
+    deadline = time.monotonic() + PATIENCE
     while "jobs_a_day" not in str(trust.site.details(waiting)):
         trust.site.pull()
         assert time.monotonic() < deadline, trust.site.details(waiting)
@@ -418,7 +418,7 @@ def test_limits_and_quotas_of_the_policy_reach_the_user(trust: Trust) -> None:
 
     trust.policy('environment = ["PATH"]\n[quotas]\njobs_a_day = 1\nbytes_out_a_day = 0\n')
     while not results_wait():
-        assert time.monotonic() < deadline + 30, trust.site.details(waiting)
+        assert time.monotonic() < deadline + PATIENCE, trust.site.details(waiting)
     assert trust.ledger == [waiting]
     assert "aws-job-stdout.txt" not in trust.site.keys(waiting)
     trust.policy("audit_objects = true\n")

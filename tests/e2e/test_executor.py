@@ -17,11 +17,10 @@ from jobferry import Client, Executor, ResultMissing, executor_worker
 from jobferry.executor_results import RemoteTraceback
 from local_cloud.isolation import without_aws
 from tests.conftest import DeployedStack
-from tests.e2e.site import CHECKOUT, Site
+from tests.e2e.site import CHECKOUT, PATIENCE, Site
 
 pytestmark = pytest.mark.emulator
 
-PATIENCE = 120
 HERE = f"python{sys.version_info.major}.{sys.version_info.minor}"
 CALLS = 200
 _SCHEMA = json.loads((CHECKOUT / "docs/aws-job.schema.json").read_text())
@@ -34,11 +33,11 @@ arrays = pytest.mark.skipif(
 def lingering(site: Site) -> Iterator[Site]:
     """The site while its puller lingers."""
     puller = subprocess.Popen(
-        [*site.puller, "pass", "--linger", "300"], env=site.cron_environment(), cwd=site.home
+        [*site.puller, "pass", "--linger", "900"], env=site.cron_environment(), cwd=site.home
     )
     yield site
     puller.terminate()
-    assert puller.wait(30) == 0, site.log
+    assert puller.wait(PATIENCE) == 0, site.log
 
 
 @pytest.fixture
@@ -105,7 +104,7 @@ def test_a_call_that_is_cancelled_before_it_ran_never_runs(site: Site, client: C
         future = executor.submit(print, "never")
         executor.shutdown(wait=False)
         (job,) = executor.jobs
-        site.wait_for(job.id, "JOB_QUEUED", seconds=20)
+        site.wait_for(job.id, "JOB_QUEUED")
         assert future.cancel()
     assert site.run_to_end(job.id) == "JOB_STOPPED"
     assert not (site.jobs_dir / job.id).exists()

@@ -29,7 +29,7 @@ from tests.e2e.job_files import (
     PERIODIC,
     SLEEPER,
 )
-from tests.e2e.site import Site
+from tests.e2e.site import PATIENCE, Site
 from tests.emulator.api_client import ApiClient
 
 pytestmark = pytest.mark.emulator
@@ -112,7 +112,7 @@ def log(api: ApiClient, allocation: dict[str, Any], task: str) -> str:
     return answer.text
 
 
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def until(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
@@ -264,7 +264,7 @@ def test_the_periodic_job_of_the_document(
     def children() -> set[str]:
         return {row["ID"] for row in api.get("/v1/jobs", prefix=f"{name}/")}
 
-    until(lambda: len(children()) > 1, seconds=130)
+    until(lambda: len(children()) > 1, seconds=300)
     stopped = api.call("DELETE", f"/v1/job/{name}")
     assert stopped.status_code == 200, stopped.text
     job = api.get(f"/v1/job/{name}")

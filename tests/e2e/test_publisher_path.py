@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import DeployedStack
-from tests.e2e.site import Site
+from tests.e2e.site import PATIENCE, Site
 
 pytestmark = pytest.mark.emulator
 
 
-def _received(sqs: Any, queue: str, job_id: str, seconds: float = 20) -> list[dict[str, Any]]:
+def _received(sqs: Any, queue: str, job_id: str, seconds: float = PATIENCE) -> list[dict[str, Any]]:
     """The events of a job that reach a queue until they stop coming."""
     found: list[dict[str, Any]] = []
     deadline = time.monotonic() + seconds
@@ -69,7 +69,10 @@ def test_a_poisonous_record_waits_in_the_retry_queue_and_stalls_nobody(
     )
     site.upload("unharmed", "#!/bin/bash\ntrue\n")
     assert site.run_to_end("unharmed") == "JOB_COMPLETE"
-    assert _waiting(deployed, "Retries") >= 1
+    deadline = time.monotonic() + PATIENCE
+    while not _waiting(deployed, "Retries") + _waiting(deployed, "RetryDeadLetters"):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
 
 
 def _waiting(deployed: DeployedStack, queue: str) -> int:

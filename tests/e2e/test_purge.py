@@ -12,7 +12,7 @@ from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_table import JobTable
 from lambdas.purge_requests import NoSuchJob, PurgeRequests
 from tests.conftest import DeployedStack
-from tests.e2e.site import Site
+from tests.e2e.site import PATIENCE, Site
 
 pytestmark = pytest.mark.emulator
 
@@ -36,7 +36,7 @@ def purging(deployed: DeployedStack) -> PurgeRequests:
     )
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"

@@ -54,7 +54,7 @@ def _pass_here(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 def _submit(site: Site, job_id: str, script: str = RUN) -> None:
     site.put(f"{job_id}/aws-job.json", _INPUTS)
     site.upload(job_id, script)
-    site.wait_for(job_id, "JOB_QUEUED", seconds=20)
+    site.wait_for(job_id, "JOB_QUEUED")
 
 
 def test_jobs_that_are_claimed_together_fetch_one_shared_file_with_one_request(
@@ -97,7 +97,7 @@ def test_a_cached_file_that_a_job_changed_is_noticed_and_one_that_it_replaced_is
     assert site.log.count("is in the cache") == 2
     site.put(KEY, b"second")
     site.mark("last", "FILE_UPLOAD")
-    site.wait_for("last", "JOB_QUEUED", seconds=20)
+    site.wait_for("last", "JOB_QUEUED")
     assert site.run_to_end("last") == "JOB_COMPLETE"
     assert (site.jobs_dir / "last/mesh/big.h5").read_bytes() == b"second"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DeployedStack
-from tests.e2e.site import Site
+from tests.e2e.site import PATIENCE, Site
 from tests.schedulers.slurm_cluster import SlurmCluster
 
 pytestmark = [pytest.mark.emulator, pytest.mark.slurm]
@@ -75,13 +75,13 @@ def test_exit_code_3_on_slurm(site: Site) -> None:
 def test_a_time_limit_shows_its_reason(site: Site, slurm_cluster: SlurmCluster) -> None:
     site.put("limit/aws-job.json", '{"time_limit": "00:01:00"}')
     site.upload("limit", "#!/bin/bash\necho before > before.txt\nsleep 300\n")
-    site.wait_for("limit", "JOB_QUEUED", seconds=20)
-    site.wait_for("limit", "JOB_RUNNING", seconds=30, between=site.pull)
+    site.wait_for("limit", "JOB_QUEUED")
+    site.wait_for("limit", "JOB_RUNNING", between=site.pull)
     scheduler_id = site.details("limit")["allocation"]["scheduler_id"]
     assert "TimeLimit=00:01:00" in scontrol(slurm_cluster, "show", "job", scheduler_id)
     # The limit of a minute, without waiting for it.
     scontrol(slurm_cluster, "update", f"jobid={scheduler_id}", "endtime=now+2seconds")
-    assert site.run_to_end("limit", seconds=90) == "JOB_FAILED"
+    assert site.run_to_end("limit") == "JOB_FAILED"
     assert "TIMEOUT" in site.details("limit")["message"]
     assert site.get("limit/before.txt") == b"before\n"
 
@@ -102,11 +102,11 @@ def test_a_bad_partition_is_a_failure_in_slurm_s_own_words(site: Site) -> None:
 def test_a_pending_job_is_stopped(site: Site) -> None:
     site.put("held/aws-job.json", "{}")
     site.upload("held", "#!/bin/bash\n#SBATCH --hold\ntouch ran\n")
-    site.wait_for("held", "JOB_QUEUED", seconds=20)
+    site.wait_for("held", "JOB_QUEUED")
     site.pull()
-    site.wait_for("held", "JOB_SUBMITTED", seconds=20)
+    site.wait_for("held", "JOB_SUBMITTED")
     site.mark("held", "JOB_STOP")
-    assert site.wait_for("held", "JOB_STOPPED", seconds=60, between=site.pull)
+    assert site.wait_for("held", "JOB_STOPPED", between=site.pull)
     assert "ran" not in site.keys("held")
 
 
@@ -120,11 +120,11 @@ def test_outputs_that_the_script_s_own_directives_name_are_results(site: Site) -
 
 def test_lingering_starts_a_job_that_comes_meanwhile(site: Site) -> None:
     lingering = subprocess.Popen(
-        [*site.puller, "pass", "--linger", "25"], env=site.cron_environment(), cwd=site.home
+        [*site.puller, "pass", "--linger", "600"], env=site.cron_environment(), cwd=site.home
     )
     try:
         site.upload("meanwhile", "#!/bin/bash\ntrue\n")
-        assert site.wait_for("meanwhile", "JOB_COMPLETE", seconds=25)
+        assert site.wait_for("meanwhile", "JOB_COMPLETE")
     finally:
         lingering.terminate()
-        assert lingering.wait(30) == 0
+        assert lingering.wait(PATIENCE) == 0

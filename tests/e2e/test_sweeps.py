@@ -61,7 +61,7 @@ def test_a_sweep_its_failed_element_and_its_retry(site: Site, tmp_path: Path) ->
     (site.jobs_dir / job / "values.csv").write_text("alpha,LABEL\nx,y\n")
     (site.jobs_dir / job / "fixed").touch()
     jobferry(site, "retry", job, "--failed")
-    site.wait_for(job, "JOB_QUEUED", seconds=20)
+    site.wait_for(job, "JOB_QUEUED")
     assert site.run_to_end(job) == "JOB_COMPLETE"
     _check_values(site, job)
 
