@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from job_protocol import table_keys
+from tests.conftest import DeployedStack
 from tests.patience import PATIENCE
 
 CHECKOUT = Path(__file__).parents[2]
@@ -155,3 +157,17 @@ class Site:
         """Wait for admission, then pass until the job is dead."""
         self.wait_for(job_id, *ADMITTED, *DEAD)
         return self.wait_for(job_id, *DEAD, seconds=seconds, between=self.pull)
+
+
+def forget_heartbeats(stack: DeployedStack, site: str) -> None:
+    """As if no puller of the site had ever run, whatever other tests did."""
+    dynamodb = stack.client("dynamodb")
+    partition = table_keys.heartbeat_partition(site)
+    rows = dynamodb.query(
+        TableName=stack.table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": partition}},
+    )["Items"]
+    for row in rows:
+        key = {"pk": row["pk"], "sk": row["sk"]}
+        dynamodb.delete_item(TableName=stack.table, Key=key)

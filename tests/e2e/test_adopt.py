@@ -196,7 +196,7 @@ def test_an_installation_that_lives_keeps_its_allocations(lossy: Lossy) -> None:
     lossy.upload()
     lossy.site.pull()
     shutil.rmtree(lossy.site.home / "state")
-    lossy.is_silent_for(HOUR - 60)
+    lossy.is_silent_for(HOUR // 2)
     before = lossy.item()
     refused = lossy.adopt(lossy.id, "--json", expect=1)
     assert "60 minutes" in json.loads(refused.stdout)["allocations"][0]["problem"]

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from tests.conftest import DeployedStack
-from tests.e2e.site import Site
+from tests.e2e.site import Site, forget_heartbeats
 from tests.emulator.api_client import ApiClient
 from tests.patience import PATIENCE
 
@@ -239,8 +239,9 @@ def test_a_large_file_is_read_in_pieces_or_from_the_bucket(
 
 
 def test_of_several_sites_one_that_is_alive_takes_the_job(
-    api: ApiClient, site: Site, job_id: str
+    api: ApiClient, deployed: DeployedStack, site: Site, job_id: str
 ) -> None:
+    forget_heartbeats(deployed, "osaka")
     site.pull()
     document = {"ID": job_id, "Script": HELLO, "Datacenters": ["osaka", "dc1"]}
     assert api.post("/v1/jobs/script", document)["Site"] == "dc1"

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from job_protocol import table_keys
 from tests.conftest import DeployedStack
 from tests.e2e.shell import Shell
-from tests.e2e.site import Site
+from tests.e2e.site import Site, forget_heartbeats
 
 pytestmark = pytest.mark.emulator
 
@@ -38,20 +37,6 @@ def test_sites_tokens_settings_and_the_doctor(shell: Shell) -> None:
     told = shell.run("doctor")
     assert "may manage, read, submit" in told
     assert "site dc1" in told
-
-
-def forget_heartbeats(stack: DeployedStack, site: str) -> None:
-    """As if no puller of the site had ever run, whatever other tests did."""
-    dynamodb = stack.client("dynamodb")
-    partition = table_keys.heartbeat_partition(site)
-    rows = dynamodb.query(
-        TableName=stack.table,
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": partition}},
-    )["Items"]
-    for row in rows:
-        key = {"pk": row["pk"], "sk": row["sk"]}
-        dynamodb.delete_item(TableName=stack.table, Key=key)
 
 
 def test_a_script_over_the_api_says_that_its_site_is_silent(shell: Shell) -> None:

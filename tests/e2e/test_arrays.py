@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +31,14 @@ case $JOBFERRY_ARRAY_INDEX in 3) exit 7 ;; 5) exit 9 ;; esac
 def upload(site: Site, job_id: str, script: str, **settings: object) -> None:
     site.put(f"{job_id}/aws-job.json", json.dumps(settings))
     site.upload(job_id, script, {"in.txt": b"input\n"})
+
+
+def until_told(site: Site, job: str, told: Callable[[dict[str, Any]], bool]) -> None:
+    """Pass until the details in the bucket say it."""
+    deadline = time.monotonic() + PATIENCE
+    while not told(site.details(job)):
+        assert time.monotonic() < deadline, site.details(job)
+        site.pull()
 
 
 def check_retry(site: Site, job: str) -> None:
@@ -110,12 +120,12 @@ def test_an_array_that_is_stopped_keeps_what_was_complete(site: Site) -> None:
     upload(
         site,
         "sweep-stopped",
-        "#!/bin/bash\n[ $JOBFERRY_ARRAY_INDEX = 0 ] || exec sleep 60\n",
+        "#!/bin/bash\n[ $JOBFERRY_ARRAY_INDEX = 0 ] || exec sleep 600\n",
         count=5,
         max_running=2,
     )
-    site.wait_for("sweep-stopped", "JOB_QUEUED")
     site.wait_for("sweep-stopped", "JOB_RUNNING", between=site.pull)
+    until_told(site, "sweep-stopped", lambda details: "complete" in details["allocation"]["array"])
     site.mark("sweep-stopped", "JOB_STOP")
     site.wait_for("sweep-stopped", *DEAD, between=site.pull)
     assert site.word("sweep-stopped") == "JOB_STOPPED"
@@ -134,11 +144,12 @@ def test_progress_is_shown_while_an_array_runs(site: Site) -> None:
     site.wait_for("sweep-progress", "JOB_QUEUED")
     site.wait_for("sweep-progress", "JOB_RUNNING", between=site.pull)
     (site.jobs_dir / "sweep-progress/go.1").touch()
-    deadline = time.monotonic() + PATIENCE
-    while "complete" not in site.details("sweep-progress")["allocation"]["array"]:
-        assert time.monotonic() < deadline, site.details("sweep-progress")
-        site.pull()
-    assert site.details("sweep-progress")["message"].endswith("of 3 elements 1 have ended, 2 run")
+    until_told(
+        site,
+        "sweep-progress",
+        lambda details: details["message"].endswith("of 3 elements 1 have ended, 2 run"),
+    )
+    assert site.details("sweep-progress")["allocation"]["array"]["complete"] == 1
     assert site.word("sweep-progress") == "JOB_RUNNING"
     for index in (0, 2):
         (site.jobs_dir / f"sweep-progress/go.{index}").touch()

@@ -122,16 +122,16 @@ def test_a_second_upload_runs_again_without_taking_results_for_inputs(site: Site
 
 
 def test_file_upload_for_an_active_job_changes_nothing_but_says_why(site: Site) -> None:
-    site.upload("active", "#!/bin/bash\nsleep 2\n")
-    site.wait_for("active", "JOB_QUEUED")
-    site.pull()
+    site.upload("active", "#!/bin/bash\nwhile [ ! -e go ]; do sleep 0.1; done\n")
+    site.wait_for("active", "JOB_RUNNING", between=site.pull)
     site.mark("active", "FILE_UPLOAD")
     deadline = time.monotonic() + PATIENCE
     while "note" not in site.details("active"):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert "still active" in site.details("active")["note"]
-    assert site.word("active") in ("JOB_SUBMITTED", "JOB_RUNNING")
+    site.wait_for("active", "JOB_RUNNING")
+    (site.jobs_dir / "active/go").touch()
     assert site.run_to_end("active") == "JOB_COMPLETE"
     assert site.details("active")["run"] == 1
 
@@ -157,10 +157,11 @@ def test_one_poisonous_job_does_not_keep_the_next_from_running(site: Site) -> No
 
 
 def test_removal_the_other_way_round_does_no_harm(site: Site) -> None:
-    site.upload("removed", "#!/bin/bash\nsleep 1\necho x > y\n")
-    site.wait_for("removed", "JOB_QUEUED")
-    site.pull()
+    go = site.home / "go"
+    site.upload("removed", f"#!/bin/bash\nwhile [ ! -e {go} ]; do sleep 0.1; done\necho x > y\n")
+    site.wait_for("removed", "JOB_RUNNING", between=site.pull)
     subprocess.run(["rm", "-r", str(site.jobs_dir / "removed")], check=True)
+    go.touch()
     assert site.run_to_end("removed") in ("JOB_COMPLETE", "JOB_FAILED")
     site.upload("removed", "#!/bin/bash\necho x > y\n")
     site.wait_for("removed", "JOB_QUEUED")
@@ -193,7 +194,7 @@ def test_2000_result_files_and_one_of_1_gib_arrive_whole(site: Site) -> None:
         "        f.write(i.to_bytes(4, 'big') + block[4:])\n"
         "END\n",
     )
-    assert site.run_to_end("large") == "JOB_COMPLETE"
+    assert site.run_to_end("large", seconds=240) == "JOB_COMPLETE"
     assert site.details("large")["allocation"]["results"]["files"] == 2001
     assert len([k for k in site.keys("large") if k.startswith("many/")]) == 2000
     assert site.get("large/many/1234.txt") == b"1234\n"

@@ -419,7 +419,7 @@ def test_limits_and_quotas_of_the_policy_reach_the_user(trust: Trust) -> None:
 
     trust.policy('environment = ["PATH"]\n[quotas]\njobs_a_day = 1\nbytes_out_a_day = 0\n')
     while not results_wait():
-        assert time.monotonic() < deadline + 30, trust.site.details(waiting)
+        assert time.monotonic() < deadline + PATIENCE, trust.site.details(waiting)
     assert trust.ledger == [waiting]
     assert "aws-job-stdout.txt" not in trust.site.keys(waiting)
     trust.policy("audit_objects = true\n")

@@ -78,7 +78,7 @@ def test_cron_runs_the_installed_file_through_a_job_on_slurm(
     assert installed.startswith(OTHER_LINES)
     assert f"* * * * * {site_python()} {puller_file} " in installed
 
-    assert wait_for_the_end(s3, bucket) == "JOB_COMPLETE"
+    assert wait_for_the_end(s3, bucket, seconds=240) == "JOB_COMPLETE"
     user = s3.get_object(Bucket=bucket, Key=f"{JOB}/user.txt")["Body"].read().decode().strip()
     assert user == "games"
     slurm_id = s3.get_object(Bucket=bucket, Key=f"{JOB}/id.txt")["Body"].read().decode().strip()

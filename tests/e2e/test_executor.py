@@ -34,7 +34,7 @@ arrays = pytest.mark.skipif(
 def lingering(site: Site) -> Iterator[Site]:
     """The site while its puller lingers."""
     puller = subprocess.Popen(
-        [*site.puller, "pass", "--linger", "300"], env=site.cron_environment(), cwd=site.home
+        [*site.puller, "pass", "--linger", "900"], env=site.cron_environment(), cwd=site.home
     )
     yield site
     puller.terminate()

@@ -265,7 +265,7 @@ def test_the_periodic_job_of_the_document(
     def children() -> set[str]:
         return {row["ID"] for row in api.get("/v1/jobs", prefix=f"{name}/")}
 
-    until(lambda: len(children()) > 1)
+    until(lambda: len(children()) > 1, seconds=300)
     stopped = api.call("DELETE", f"/v1/job/{name}")
     assert stopped.status_code == 200, stopped.text
     job = api.get(f"/v1/job/{name}")

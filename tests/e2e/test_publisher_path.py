@@ -70,7 +70,10 @@ def test_a_poisonous_record_waits_in_the_retry_queue_and_stalls_nobody(
     )
     site.upload("unharmed", "#!/bin/bash\ntrue\n")
     assert site.run_to_end("unharmed") == "JOB_COMPLETE"
-    assert _waiting(deployed, "Retries") >= 1
+    deadline = time.monotonic() + PATIENCE
+    while not _waiting(deployed, "Retries") + _waiting(deployed, "RetryDeadLetters"):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
 
 
 def _waiting(deployed: DeployedStack, queue: str) -> int:

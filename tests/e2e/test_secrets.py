@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from tests.artifact_server import artifact_server
 from tests.conftest import DeployedStack
 from tests.e2e.site import DEAD, Site
 from tests.emulator.api_client import ApiClient
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.emulator
 
@@ -109,10 +111,11 @@ def events_of(deployed: DeployedStack) -> Iterator[str]:
 def caught_events(deployed: DeployedStack, queue: str) -> str:
     sqs = deployed.client("sqs")
     bodies: list[str] = []
+    deadline = time.monotonic() + PATIENCE
     while not any(json.loads(body)["detail"]["job"] == JOB for body in bodies):
         messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=20)
-        assert "Messages" in messages, "the event of the end does not come"
-        bodies += [message["Body"] for message in messages["Messages"]]
+        assert time.monotonic() < deadline, "the event of the end does not come"
+        bodies += [message["Body"] for message in messages.get("Messages", [])]
     return "\n".join(bodies)
 
 

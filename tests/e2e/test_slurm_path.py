@@ -121,7 +121,7 @@ def test_outputs_that_the_script_s_own_directives_name_are_results(site: Site) -
 
 def test_lingering_starts_a_job_that_comes_meanwhile(site: Site) -> None:
     lingering = subprocess.Popen(
-        [*site.puller, "pass", "--linger", "200"], env=site.cron_environment(), cwd=site.home
+        [*site.puller, "pass", "--linger", "600"], env=site.cron_environment(), cwd=site.home
     )
     try:
         site.upload("meanwhile", "#!/bin/bash\ntrue\n")

@@ -134,7 +134,7 @@ def test_results_that_come_early_are_not_listed_again(waiting: FolderAccess) -> 
         results = executor.map(abs, range(-2, 0))
         until(lambda: waiting.submitted)
         (job_id,) = waiting.submitted
-        waiting.run_to_end(job_id)
+        waiting.run_untold(job_id)
         late = waiting.root / job_id / "executor/results/000001"
         body = late.read_bytes()
         late.unlink()
@@ -310,7 +310,7 @@ def test_a_result_that_was_seen_half_way_is_fetched_again_at_the_end(
         future = executor.submit(abs, -1)
         until(lambda: waiting.submitted)
         (job_id,) = waiting.submitted
-        waiting.run_to_end(job_id)
+        waiting.run_untold(job_id)
         results = waiting.root / job_id / "executor/results/000000"
         body = results.read_bytes()
         results.write_bytes(bytes(len(body)))
