@@ -334,6 +334,12 @@ def _locked(lock: Path) -> Iterator[None]:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-        yield
+        try:
+            yield
+        finally:
+            # Closing would not do: a program that another thread starts at this moment has the
+            # descriptor, too, until it runs.
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +159,35 @@ def test_a_full_disk_is_told_and_the_old_record_stays(
     with pytest.raises(JournalError, match="cannot write the journal"):
         journal.write(record(phase=Phase.STAGING))
     assert journal.records() == [record()]
+
+
+def test_a_process_that_starts_while_the_journal_is_written_does_not_keep_its_lock(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between fork and exec, a program that another thread starts has the lock's descriptor."""
+    reading, writing = os.pipe()
+    children: list[int] = []
+    really = journal_module.write_durably
+
+    def write_and_fork(path: Path, content: bytes) -> None:
+        if not (child := os.fork()):
+            os.close(writing)
+            os.read(reading, 1)  # the end of the test
+            os._exit(0)
+        children.append(child)
+        really(path, content)
+
+    monkeypatch.setattr(journal_module, "write_durably", write_and_fork)
+    try:
+        journal.write(record())
+        monkeypatch.setattr(journal_module, "write_durably", really)
+        journal.write(record(phase=Phase.STAGING))
+    finally:
+        os.close(writing)
+        for child in children:
+            os.waitpid(child, 0)
+        os.close(reading)
+    assert journal.records() == [record(phase=Phase.STAGING)]
 
 
 def test_the_installation_keeps_its_id(journal: Journal, tmp_path: Path) -> None:
