@@ -17,11 +17,11 @@ from lambdas.errors import Conflict, Refused
 from lambdas.ports.job_items import Birth
 from lambdas.ports.specifications import Specifications, Version
 from lambdas.ports.templates import Templates
-from lambdas.rules.run_script.render import render_facts
-from lambdas.rules.run_script.run_facts import RunFacts
 from lambdas.rules.submission import AnnouncedFile, InlineFile
 from lambdas.runs import Cause, Runs
 from lambdas.submitting import Submitting
+from nomad_jobs.run_script.render import render_facts
+from nomad_jobs.run_script.run_facts import RunFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,11 +17,11 @@ from lambdas.ports.specifications import Version
 from lambdas.rules import registration
 from lambdas.rules.periodic import Periodic
 from lambdas.rules.registration import Step
-from lambdas.rules.run_script.render import render_run, render_script
-from lambdas.rules.run_script.run_facts import RunFacts
 from lambdas.rules.submission import InlineFile
 from lambdas.runs import Cause
 from lambdas.submitting import Submitter
+from nomad_jobs.run_script.render import render_run, render_script
+from nomad_jobs.run_script.run_facts import RunFacts
 
 _TRIES = 8
 _CHILDREN_PAGES = 1

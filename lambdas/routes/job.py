@@ -15,8 +15,8 @@ from lambdas.routes.jobs import submitted
 from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
 from lambdas.rules import history, nomad_views, registered_views
 from lambdas.rules.identity import Access
-from lambdas.rules.run_script.run_facts import DISPATCH_PATH, read_meta
 from lambdas.submitting import Submitter
+from nomad_jobs.run_script.run_facts import DISPATCH_PATH, read_meta
 
 MAX_WAIT = 20
 """Seconds; API Gateway ends a request after 30."""

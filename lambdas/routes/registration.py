@@ -16,14 +16,14 @@ from lambdas.routes.route import SITE, Answer, Call, Route
 from lambdas.routes.services import DEFAULT_SITE
 from lambdas.rules import registered_views, registration
 from lambdas.rules.identity import Access
-from lambdas.rules.job_file.defaults import canonical
-from lambdas.rules.job_file.reading import read_job_file
-from lambdas.rules.job_file.variables import VariableFile
 from lambdas.rules.periodic import Periodic
 from lambdas.rules.registration import Examined
-from lambdas.rules.run_script.render import JobRefused
 from lambdas.rules.site_health import first_with_room
 from lambdas.submitting import Submitter
+from nomad_jobs.job_file.defaults import canonical
+from nomad_jobs.job_file.reading import read_job_file
+from nomad_jobs.job_file.variables import VariableFile
+from nomad_jobs.run_script.render import JobRefused
 
 _FILE = "job.nomad"
 _VARIABLES = "variables"

@@ -19,9 +19,9 @@ from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
 from lambdas.rules import dispatch as rules
 from lambdas.rules.dispatch import Dispatch
 from lambdas.rules.identity import Access
-from lambdas.rules.run_script.render import JobRefused
-from lambdas.rules.run_script.run_facts import PAYLOAD_PATH
 from lambdas.rules.submission import AnnouncedFile
+from nomad_jobs.run_script.render import JobRefused
+from nomad_jobs.run_script.run_facts import PAYLOAD_PATH
 
 _TRIES = 8
 _MAX_TOKEN = 255
