@@ -6,16 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from job_protocol.dispatch_file import DISPATCH_PATH, PAYLOAD_PATH
 from job_protocol.job_settings import JobSettings
 from job_protocol.object_keys import Problem
 from nomad_jobs.run_script.feasibility import job_problems
-from nomad_jobs.run_script.run_facts import (
-    DISPATCH_PATH,
-    PAYLOAD_PATH,
-    FactsRefused,
-    RunFacts,
-    dispatch_file,
-)
+from nomad_jobs.run_script.run_facts import FactsRefused, RunFacts, dispatch_file
 from nomad_jobs.run_script.run_settings import run_settings
 from nomad_jobs.run_script.script_text import script_text
 from nomad_jobs.run_script.specification import read_job

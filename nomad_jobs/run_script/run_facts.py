@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-DISPATCH_PATH = ".nomad/dispatch"
-PAYLOAD_PATH = ".nomad/payload"
+from job_protocol.dispatch_file import META_PREFIX, DispatchFileError, write_records
 
 
 class FactsRefused(ValueError):
@@ -41,12 +40,10 @@ class RunFacts:
 
 
 def dispatch_file(facts: RunFacts) -> bytes:
-    """The content of `.nomad/dispatch`: records `NAME=value`, each ended by NUL, as `env -0` has.
-
-    NUL is the one byte that no value can have, so nothing is escaped and nothing can be faked.
+    """The content of `.nomad/dispatch` (see `job_protocol.dispatch_file`).
 
     Raises:
-        FactsRefused: a value has NUL or is no valid text, or a key has NUL or `=`.
+        FactsRefused: a fact cannot be a record.
     """
     records = {
         "job_id": facts.job_id,
@@ -56,28 +53,19 @@ def dispatch_file(facts: RunFacts) -> bytes:
         "datacenter": facts.site,
         "region": facts.region,
         "namespace": facts.namespace,
-        **{f"meta.{key}": value for key, value in sorted(facts.meta.items())},
+        **{f"{META_PREFIX}{key}": value for key, value in sorted(facts.meta.items())},
     }
-    return b"".join(_record(facts.job_id, name, value) for name, value in records.items())
+    try:
+        return write_records(records)
+    except DispatchFileError as error:
+        raise FactsRefused(f"job {facts.job_id!r}: {error}") from error
 
 
 def read_meta(content: bytes) -> dict[str, str]:
     """What a dispatch gave, of the content of `.nomad/dispatch`."""
     pairs = (record.decode(errors="replace").partition("=") for record in content.split(b"\0"))
-    return {name.removeprefix("meta."): value for name, _, value in pairs if name[:5] == "meta."}
-
-
-def _record(job_id: str, name: str, value: str) -> bytes:
-    if "=" in name or "\0" in name:
-        raise FactsRefused(
-            f"job {job_id!r}: {name!r} cannot be a variable's name: it has '=' or NUL"
-        )
-    if "\0" in value:
-        raise FactsRefused(
-            f"job {job_id!r}: the value of {name!r} contains NUL, which no variable can hold; "
-            "send such data as the payload"
-        )
-    try:
-        return f"{name}={value}\0".encode()
-    except UnicodeEncodeError as error:
-        raise FactsRefused(f"job {job_id!r}: {name!r} is no valid text: {error}") from error
+    return {
+        name.removeprefix(META_PREFIX): value
+        for name, _, value in pairs
+        if name.startswith(META_PREFIX)
+    }
