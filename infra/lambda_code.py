@@ -17,7 +17,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from infra.settings import LambdaPlatform
 
-PACKAGES = ("job_protocol", "lambdas")
+PACKAGES = ("job_protocol", "nomad_jobs", "lambdas")
 REQUIREMENTS = Path("requirements", "lambdas.txt")
 CACHE = Path("build", "lambda-packages")
 _FORMAT = "1"

@@ -14,7 +14,7 @@ MANIFEST_OBJECTS = object_keys.input_manifest_key("*").removesuffix(".json")
 
 REGISTERED_OBJECTS = (
     object_keys.specification_key("*", "").removesuffix("/.json"),
-    object_keys.rendered_script_key("*", "").removesuffix("/.sh"),
+    object_keys.template_input_key("*", "").removesuffix("/.sh"),
 )
 """Match the keys of registered jobs' versions, and of the scripts that templates run."""
 

@@ -16,6 +16,23 @@ DEFAULT_KEEP_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """An object that was kept with a version.
+
+    Attributes:
+        version: its S3 version id.
+        size: bytes.
+    """
+
+    version: str
+    size: int
+
+
+def _kept(attributes: Mapping[str, Any]) -> Kept:
+    return from_attributes(Kept, attributes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """A version of a job that was registered as a Nomad job; of a child, the template's version.
 
@@ -24,8 +41,9 @@ class Registration:
         name: names the version's objects (`object_keys.specification_key`).
         index: Nomad's `JobModifyIndex`: the job's revision when it was last registered or stopped.
         time: when this version was registered, in seconds since the epoch.
-        script: S3 version id of a template's run script (`object_keys.rendered_script_key`).
+        script: S3 version id of a template's run script (`object_keys.template_input_key`).
         script_size: bytes of it.
+        signed, signature: of a template that was signed, the document and its signature.
     """
 
     version: int
@@ -34,6 +52,8 @@ class Registration:
     time: int | None = None
     script: str | None = None
     script_size: int | None = None
+    signed: Kept | None = decoded_by(_kept, default=None)
+    signature: Kept | None = decoded_by(_kept, default=None)
 
 
 def _problems(rows: list[dict[str, str]]) -> tuple[Problem, ...]:

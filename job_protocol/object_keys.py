@@ -125,9 +125,9 @@ def specification_key(registered: str, name: str) -> str:
     return f"{OWN_PREFIX}specs/{registered}/{name}.json"
 
 
-def rendered_script_key(registered: str, name: str) -> str:
-    """Where the run script of a template's version lies, which all its children run."""
-    return f"{OWN_PREFIX}scripts/{registered}/{name}.sh"
+def template_input_key(registered: str, name: str, path: str = SCRIPT) -> str:
+    """Where an input of all children of a template's version lies: its script, its signature."""
+    return f"{OWN_PREFIX}scripts/{registered}/{name}.{'sh' if path == SCRIPT else path}"
 
 
 def announcement_key(upload: str) -> str:

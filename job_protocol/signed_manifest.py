@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, pairwise
 
+from job_protocol import signed_runs
+from job_protocol.dispatch_file import DISPATCH_PATH
 from job_protocol.object_keys import (
     SCRIPT,
+    SETTINGS,
     SIGNATURE_NAMES,
     input_path_problems,
     job_id_problems,
 )
+from job_protocol.signed_runs import Runs, SignedRunsError, is_child
 
 NAMESPACE = "jobferry"
 """The namespace of the signature (`ssh-keygen -n`): one made for another purpose is none here."""
@@ -59,14 +63,26 @@ class SignedJobs:
     Attributes:
         ids: job ids.
         patterns: patterns of job ids, in which `*` stands for any characters but `/`.
-        runs: how often each of `ids` may run, and how often all jobs of one pattern together.
+        runs: how often each of `ids` may run, and how often all jobs of one pattern, or all
+            children of one template, together.
         inputs: all inputs, by path.
+        parameterized, periodic: templates whose children may run.
+        nomad: of a Nomad job, what its runs have in common and in what they may differ.
     """
 
     ids: tuple[str, ...]
     patterns: tuple[str, ...]
     runs: int
     inputs: tuple[SignedInput, ...]
+    parameterized: tuple[str, ...] = ()
+    periodic: tuple[str, ...] = ()
+    nomad: Runs | None = None
+
+    @property
+    def templates(self) -> list[tuple[str, str]]:
+        """Kind and id of the templates."""
+        kinds = {"parameterized": self.parameterized, "periodic": self.periodic}
+        return [(kind, template) for kind, ids in kinds.items() for template in ids]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +92,12 @@ class Covered:
     Attributes:
         jobs: its runs and inputs.
         selector: the line that names it; runs are counted by it.
+        template: the template that it is a child of, if it is one.
     """
 
     jobs: SignedJobs
     selector: str
+    template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +117,14 @@ class SignedManifest:
     jobs: tuple[SignedJobs, ...]
 
     def covering(self, job_id: str) -> Covered | None:
-        """What it says of a job: the line with the very id, else the first pattern that fits."""
+        """What it says of a job: the line with its id, else with its template, else a pattern."""
         for jobs in self.jobs:
             if job_id in jobs.ids:
                 return Covered(jobs, f"job {job_id}")
+        for jobs in self.jobs:
+            for kind, template in jobs.templates:
+                if is_child(kind, template, job_id):
+                    return Covered(jobs, f"{kind} {template}", template)
         for jobs in self.jobs:
             for pattern in jobs.patterns:
                 if _pattern(pattern).fullmatch(job_id):
@@ -151,7 +173,10 @@ def _text(manifest: SignedManifest) -> str:
     for jobs in manifest.jobs:
         lines += [f"job {job_id}" for job_id in jobs.ids]
         lines += [f"jobs {pattern}" for pattern in jobs.patterns]
+        lines += [f"{kind} {template}" for kind, template in jobs.templates]
         lines.append(f"runs {jobs.runs}")
+        if jobs.nomad is not None:
+            lines += signed_runs.lines_of(jobs.nomad)
         lines += [_input_text(one) for one in jobs.inputs]
     return "".join(f"{line}\n" for line in lines)
 
@@ -176,7 +201,12 @@ def _check(manifest: SignedManifest) -> None:
         raise SignedManifestError("it expires before it is signed")
     if not manifest.jobs:
         raise SignedManifestError("it names no job")
-    selectors = list(chain.from_iterable((*jobs.ids, *jobs.patterns) for jobs in manifest.jobs))
+    selectors = list(
+        chain.from_iterable(
+            (*jobs.ids, *jobs.patterns, *jobs.parameterized, *jobs.periodic)
+            for jobs in manifest.jobs
+        )
+    )
     if len(set(selectors)) != len(selectors):
         raise SignedManifestError("it names a job twice")
     for jobs in manifest.jobs:
@@ -184,13 +214,14 @@ def _check(manifest: SignedManifest) -> None:
 
 
 def _check_jobs(jobs: SignedJobs) -> None:
-    if not (jobs.ids or jobs.patterns):
+    if not (jobs.ids or jobs.patterns or jobs.templates):
         raise SignedManifestError("inputs without a job")
     if not 1 <= jobs.runs <= MAX_RUNS:
         raise SignedManifestError(f"{jobs.runs} runs: from 1 to {MAX_RUNS}")
     if any("*" not in pattern for pattern in jobs.patterns):
         raise SignedManifestError("a pattern without *: name the job with a line `job`")
-    for name in (*jobs.ids, *(pattern.replace("*", "x") for pattern in jobs.patterns)):
+    templates = (template for _, template in jobs.templates)
+    for name in (*jobs.ids, *(one.replace("*", "x") for one in jobs.patterns), *templates):
         if problems := job_id_problems(name):
             raise SignedManifestError(problems[0].problem)
     paths = [one.path for one in jobs.inputs]
@@ -205,6 +236,23 @@ def _check_jobs(jobs: SignedJobs) -> None:
         raise SignedManifestError(f"{problems[0].key!r}: {problems[0].problem}")
     for one in jobs.inputs:
         _check_input(one)
+    _check_nomad(jobs)
+
+
+def _check_nomad(jobs: SignedJobs) -> None:
+    if jobs.nomad is None:
+        if jobs.templates:
+            raise SignedManifestError("a template without settings and facts")
+        return
+    if len(jobs.ids) + len(jobs.templates) != 1 or jobs.patterns:
+        raise SignedManifestError("settings and facts of other than one job or one template")
+    own = f"{DISPATCH_PATH.split('/')[0]}/"
+    if any(one.path == SETTINGS or one.path.startswith(own) for one in jobs.inputs):
+        raise SignedManifestError(f"{SETTINGS} or something in {own} among a Nomad job's inputs")
+    try:
+        signed_runs.check(jobs.nomad, template=bool(jobs.templates))
+    except SignedRunsError as error:
+        raise SignedManifestError(str(error)) from error
 
 
 def _check_input(one: SignedInput) -> None:
@@ -239,17 +287,34 @@ class _Reader:
         return SignedManifest(site, signed, expires, tuple(found))
 
     def _jobs(self) -> SignedJobs:
-        ids, patterns, inputs = [], [], []
-        while self._line.startswith("job "):
-            ids.append(self._value("job"))
-        while self._line.startswith("jobs "):
-            patterns.append(self._value("jobs"))
+        ids, patterns = self._values("job"), self._values("jobs")
+        parameterized, periodic = self._values("parameterized"), self._values("periodic")
         runs = self._value("runs")
         if not _RUNS.fullmatch(runs):
             raise SignedManifestError(f"`runs {runs[:20]}` is no number of runs")
+        nomad, inputs = self._nomad(), []
         while self._line.startswith(("file ", "folder ")):
             inputs.append(self._input())
-        return SignedJobs(tuple(ids), tuple(patterns), int(runs), tuple(inputs))
+        return SignedJobs(ids, patterns, int(runs), tuple(inputs), parameterized, periodic, nomad)
+
+    def _nomad(self) -> Runs | None:
+        if not self._line.startswith("settings "):
+            return None
+        try:
+            return Runs(
+                self._value("settings"),
+                tuple(map(signed_runs.fact_of, self._values("fact"))),
+                tuple(map(signed_runs.meta_of, self._values("meta"))),
+                next(map(signed_runs.payload_of, self._values("payload")), None),
+            )
+        except SignedRunsError as error:
+            raise SignedManifestError(str(error)) from error
+
+    def _values(self, word: str) -> tuple[str, ...]:
+        found = []
+        while self._line.startswith(f"{word} "):
+            found.append(self._value(word))
+        return tuple(found)
 
     def _input(self) -> SignedInput:
         if self._line.startswith("folder "):

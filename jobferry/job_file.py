@@ -1,4 +1,4 @@
-"""Job files on this side: HCL goes to the API to be read, JSON is read here."""
+"""Job files on this side: the API reads HCL; JSON, and what is to be signed, is read here."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from jobferry.api_client import ApiClient
-from jobferry.errors import UsageError
+from jobferry.errors import SigningFailed, UsageError
 
 
 def read_job(
-    api: ApiClient, file: str, variables: Sequence[str], variable_files: Sequence[str]
+    api: ApiClient | None, file: str, variables: Sequence[str], variable_files: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """A job and its source, as a registration sends them.
 
     Args:
-        api: reads HCL.
+        api: reads HCL; None reads it here, where nobody in between can change it.
         file: its path; `-` is the standard input.
         variables: `KEY=VALUE` each.
         variable_files: paths of files of variables.
@@ -26,6 +26,7 @@ def read_job(
     Raises:
         UsageError: a file cannot be read.
         CloudRefused: the job file is wrong.
+        SigningFailed: it is wrong, and was read here.
     """
     text = _text(file)
     if text.lstrip().startswith("{"):
@@ -33,9 +34,23 @@ def read_job(
             raise UsageError("a job file in JSON has no variables; leave out -var and -var-file")
         return job_of_json(text, file), {"Source": text, "Format": "json"}
     values = variables_text(variables, [_text(path) for path in variable_files])
+    source = {"Source": text, "Format": "hcl2", "Variables": values}
+    if api is None:
+        return _job_of_hcl(text, file, values), source
     body = {"JobHCL": text, "Variables": values, "Canonicalize": False}
     job = api.write("POST", "/v1/jobs/parse", f"read {file}", body)
-    return job, {"Source": text, "Format": "hcl2", "Variables": values}
+    return job, source
+
+
+def _job_of_hcl(text: str, file: str, values: str) -> dict[str, Any]:
+    from nomad_jobs.job_file.reading import read_job_file  # only who signs needs it here
+    from nomad_jobs.job_file.variables import VariableFile
+
+    files = (VariableFile("variables", values),) if values else ()
+    found = read_job_file(text, file=file, variable_files=files)
+    if found.job is None:
+        raise SigningFailed("\n".join(map(str, found.problems)))
+    return found.job
 
 
 def job_of_json(text: str, file: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -9,13 +10,14 @@ from typing import Any, TypeVar
 import click
 
 from jobferry.api_client import job_path
-from jobferry.errors import CloudRefused
+from jobferry.errors import CloudRefused, UsageError
 from jobferry.job_answers import monitored, view_now
 from jobferry.job_file import read_job
 from jobferry.nomad_plan import plan_text, printable_lines
 from jobferry.nomad_tables import is_template
 from jobferry.nomad_times import launch_text, next_launch
 from jobferry.options import api_of, examples, place_options, print_json, say
+from jobferry.signing_commands import SIZE, sign_options, signing_of
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -42,13 +44,23 @@ def file_options(command: _Command) -> _Command:
         "jobferry job run hello.nomad",
         "jobferry job run -var count=3 -check-index 7 sweep.nomad.hcl",
         "jobferry job plan x.nomad && jobferry job run -detach x.nomad",
+        "jobferry job run encrypter.nomad --sign --sign-runs 100 --sign-meta 'profile=[a-z]+'",
     )
     + """
 
 Registers a job file, in HCL or JSON: a batch job runs, a parameterized one waits for dispatches, a
-periodic one for its next launch. An unchanged job that has ended does not run again.""",
+periodic one for its next launch. An unchanged job that has ended does not run again.
+
+With --sign the file is read and rendered here; its script, settings and bounds are signed. A
+template is signed once, for so many runs of its children. A meta value must match its pattern as a
+whole (--sign-meta KEY=PATTERN or KEY:BYTES=PATTERN; else a word of at most 128 bytes); a payload is
+bounded by its size (else 16 KiB). --sign-print registers nothing.""",
 )
 @file_options
+@click.option("--sign-print", is_flag=True, help="Print what would be signed.")
+@click.option("--sign-payload", type=SIZE, metavar="SIZE", help="Largest payload; 0 for none.")
+@click.option("--sign-meta", multiple=True, metavar="KEY=PATTERN", help="What a value may be.")
+@sign_options
 @click.option("--detach", is_flag=True, help="Do not tell what comes of it.")
 @click.option("--check-index", type=click.IntRange(0), metavar="N", help="Only if it is there so.")
 @click.option("--verbose", is_flag=True, help="Whole ids.")
@@ -61,12 +73,35 @@ def run_job(
     check_index: int | None,
     verbose: bool,
     as_json: bool,
+    sign_key: str | None,
+    sign_expires: int,
+    sign_runs: int | None,
+    sign_meta: tuple[str, ...],
+    sign_payload: int | None,
+    sign_print: bool,
     **place: Any,
 ) -> None:
     """Register it."""
-    api = api_of(place).client
-    job, source = read_job(api, file, variables, variable_files)
-    body: dict[str, Any] = {"Job": job, "Submission": source}
+    signing = signing_of(sign_key, sign_expires, sign_runs)
+    if signing is None:
+        if sign_meta or sign_payload is not None or sign_print:
+            raise UsageError("--sign-meta, --sign-payload and --sign-print go with --sign")
+        api = api_of(place).client
+        job, source = read_job(api, file, variables, variable_files)
+        body: dict[str, Any] = {"Job": job, "Submission": source}
+    else:
+        from jobferry import nomad_signing  # renders, which few commands do
+
+        job, source = read_job(None, file, variables, variable_files)
+        site = nomad_signing.site_to_sign(place["site"] or os.environ.get("JOBFERRY_SITE"), job)
+        bounds = nomad_signing.Bounds.stated(sign_meta, sign_payload)
+        document = nomad_signing.nomad_document(job, site, signing, bounds, datetime.now(UTC))
+        if sign_print:
+            click.echo(document.decode(), nl=False)
+            return
+        api = api_of({**place, "site": site}).client
+        signed = {"Document": document.decode(), "Signature": signing.signature(document).decode()}
+        body = {"Job": job, "Submission": source, "Signed": signed}
     if check_index is not None:
         body |= {"EnforceIndex": True, "JobModifyIndex": check_index}
     answer = api.write("POST", "/v1/jobs", f"register job {job.get('ID')!r}", body)

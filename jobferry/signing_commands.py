@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,22 @@ class _Duration(click.ParamType[int]):
 
 DURATION = _Duration()
 """A time as `aws-job.json` writes it: seconds, `12h`, `7d`."""
+
+
+class _Size(click.ParamType[int]):
+    name = "size"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Bytes of a text such as `64K`."""
+        if isinstance(value, int):
+            return value
+        if (size := re.fullmatch(r"([0-9]{1,12})([KMG]?)", value.upper())) is None:
+            self.fail("write bytes, or a size such as 64K, 16M or 2G", param, ctx)
+        return int(size[1]) << 10 * " KMG".index(size[2] or " ")
+
+
+SIZE = _Size()
+"""A size in bytes, or with K, M or G of 1024."""
 
 runs_type = click.IntRange(1, MAX_RUNS)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from job_protocol import identifiers, object_keys
 from job_protocol.items import from_attributes
-from job_protocol.job import Job, Registration
+from job_protocol.job import Job, Kept, Registration
 from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import Entry, Manifest
 from lambdas.announcing import Announced
@@ -17,11 +17,11 @@ from lambdas.errors import Conflict, Refused
 from lambdas.ports.job_items import Birth
 from lambdas.ports.specifications import Specifications, Version
 from lambdas.ports.templates import Templates
-from lambdas.rules.run_script.render import render_facts
-from lambdas.rules.run_script.run_facts import RunFacts
 from lambdas.rules.submission import AnnouncedFile, InlineFile
 from lambdas.runs import Cause, Runs
 from lambdas.submitting import Submitting
+from nomad_jobs.run_script.render import render_facts
+from nomad_jobs.run_script.run_facts import RunFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,8 @@ class Children:
     ) -> tuple[JobSettings, list[Entry]]:
         settings, files = render_facts(version.job, self._facts(template, version, wanted))
         inline = tuple(InlineFile(path=path, content=body) for path, body in files.items())
-        return settings, [self._script(template), *self.submitting.files.put(wanted.id, inline)]
+        kept = self._kept(template)
+        return settings, [*kept, *self.submitting.files.put(wanted.id, inline)]
 
     def _there(self, wanted: Wanted) -> Job | None:
         if wanted.token is not None:
@@ -139,13 +140,27 @@ class Children:
     def _upload(self, wanted: Wanted) -> str:
         return identifiers.request(self.runs.site.name, wanted.id, wanted.cause)
 
-    def _script(self, template: Job) -> Entry:
+    def _kept(self, template: Job) -> list[Entry]:
+        """What all children of a template have: the script, and the signature if there is one."""
         of = template.registration
         if of is None or of.script is None or of.script_size is None:
             raise Refused(409, f"{template.id!r} has no script", "register the job again")
+        kept = {
+            object_keys.SCRIPT: Kept(version=of.script, size=of.script_size),
+            object_keys.SIGNED: of.signed,
+            object_keys.SIGNATURE: of.signature,
+        }
         registered = identifiers.registered(self.runs.site.name, template.id)
-        key = object_keys.rendered_script_key(registered, of.name)
-        return Entry(object_keys.SCRIPT, of.script, of.script_size, key)
+        return [
+            Entry(
+                path,
+                one.version,
+                one.size,
+                object_keys.template_input_key(registered, of.name, path),
+            )
+            for path, one in kept.items()
+            if one is not None
+        ]
 
     def _start(
         self,

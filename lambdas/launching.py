@@ -10,7 +10,7 @@ from lambdas.children import Children, Wanted
 from lambdas.errors import Conflict
 from lambdas.ports.specifications import Version
 from lambdas.rules.periodic import Periodic, Step, child_id, next_step
-from lambdas.rules.run_script.render import JobRefused
+from nomad_jobs.run_script.render import JobRefused
 
 _TRIES = 8
 _MOST_STEPS = 16

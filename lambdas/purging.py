@@ -93,7 +93,11 @@ class Purging:
         registered = identifiers.registered(job.site, job.id)
         keys = [object_keys.specification_key(registered, name) for name in names]
         if not any(child.active for child in children):
-            keys += [object_keys.rendered_script_key(registered, name) for name in names]
+            keys += [
+                object_keys.template_input_key(registered, name, path)
+                for name in names
+                for path in (object_keys.SCRIPT, object_keys.SIGNED, object_keys.SIGNATURE)
+            ]
         self.remover_of(job.bucket).delete_own(tuple(keys))
         if children:
             folder = as_folder(job.site, job.id, job.bucket)

@@ -17,11 +17,12 @@ from lambdas.ports.specifications import Version
 from lambdas.rules import registration
 from lambdas.rules.periodic import Periodic
 from lambdas.rules.registration import Step
-from lambdas.rules.run_script.render import render_run, render_script
-from lambdas.rules.run_script.run_facts import RunFacts
+from lambdas.rules.signed_registration import NotSigned, Signed, check_signed
 from lambdas.rules.submission import InlineFile
 from lambdas.runs import Cause
 from lambdas.submitting import Submitter
+from nomad_jobs.run_script.render import render_run, render_script
+from nomad_jobs.run_script.run_facts import RunFacts
 
 _TRIES = 8
 _CHILDREN_PAGES = 1
@@ -51,7 +52,12 @@ class Registering:
     children: Children
 
     def register(
-        self, job: Mapping[str, Any], submitter: Submitter, *, enforced: int | None = None
+        self,
+        job: Mapping[str, Any],
+        submitter: Submitter,
+        *,
+        enforced: int | None = None,
+        signed: Signed | None = None,
     ) -> Registered:
         """Register a job.
 
@@ -59,19 +65,25 @@ class Registering:
             job: the `Job` object, as `registration.examine` accepted it.
             submitter: who asks.
             enforced: the `JobModifyIndex` that it must have; 0 means that it must not exist.
+            signed: what somebody signed of it.
 
         Raises:
             Refused: it cannot be registered as things stand.
             Conflict: the job kept changing.
         """
         site, job_id = self.children.runs.site.name, str(job["ID"])
+        if signed is not None:
+            try:
+                check_signed(signed, job, site)
+            except NotSigned as error:
+                raise Refused(400, str(error), "sign it again: jobferry job run --sign") from error
         for _ in range(_TRIES):
             item = self.children.runs.table.job(site, job_id)
             upload = identifiers.request(site, job_id, submitter.key)
             if item is not None and item.upload == upload and item.registration is not None:
                 return Registered(job=item, ran=True)
             try:
-                return self._registered(job, item, submitter, upload, enforced)
+                return self._registered(job, item, submitter, upload, enforced, signed)
             except Conflict:
                 continue
         raise Conflict(f"job {job_id!r} kept changing")
@@ -83,16 +95,20 @@ class Registering:
         submitter: Submitter,
         upload: str,
         enforced: int | None,
+        signed: Signed | None,
     ) -> Registered:
         there = item if item is not None and item.registration is not None else None
         self._examine(job, item, there, enforced)
         old = self.children.specifications.of(there) if there is not None else None
         step = registration.step_of(there, old.job if old else None, job)
+        template = registration.kind_of(job) is not JobKind.BATCH
+        if template and signed is not None:
+            step = Step.CHANGE  # a signature is renewed, too
         if there is not None and step is Step.NOTHING:
             return Registered(job=there, ran=False)
-        if registration.kind_of(job) is not JobKind.BATCH:
-            return Registered(job=self._template(job, item, step, submitter), ran=False)
-        return Registered(job=self._run(job, item, step, submitter, upload), ran=True)
+        if template:
+            return Registered(job=self._template(job, item, step, submitter, signed), ran=False)
+        return Registered(job=self._run(job, item, step, submitter, upload, signed), ran=True)
 
     def _examine(
         self, job: Mapping[str, Any], item: Job | None, there: Job | None, enforced: int | None
@@ -127,7 +143,7 @@ class Registering:
         item: Job | None,
         step: Step,
         submitter: Submitter,
-        script: bytes | None,
+        inputs: Mapping[str, bytes] | None,
     ) -> tuple[Registration, tuple[str, ...]]:
         """The version that runs from now on, and the names of those before."""
         there = item.registration if item is not None else None
@@ -141,18 +157,25 @@ class Registering:
             submitter=submitter.name,
             job=dict(job),
         )
-        kept = self.children.specifications.put(str(job["ID"]), version, script)
+        kept = self.children.specifications.put(str(job["ID"]), version, inputs)
         earlier = (there.name, *item.earlier) if item is not None and there is not None else ()
         return kept, earlier[: registration.KEPT_VERSIONS - 1]
 
     # ---- templates ----
 
     def _template(
-        self, job: Mapping[str, Any], item: Job | None, step: Step, submitter: Submitter
+        self,
+        job: Mapping[str, Any],
+        item: Job | None,
+        step: Step,
+        submitter: Submitter,
+        signed: Signed | None,
     ) -> Job:
         runs, job_id = self.children.runs, str(job["ID"])
-        script = render_script(job) if step is Step.CHANGE else None
-        kept, earlier = self._version(job, item, step, submitter, script)
+        inputs = None
+        if step is Step.CHANGE:
+            inputs = {object_keys.SCRIPT: render_script(job), **_inputs(signed)}
+        kept, earlier = self._version(job, item, step, submitter, inputs)
         now = runs.clock()
         template = Job(
             site=runs.site.name,
@@ -215,6 +238,7 @@ class Registering:
         step: Step,
         submitter: Submitter,
         upload: str,
+        signed: Signed | None,
     ) -> Job:
         runs, job_id = self.children.runs, str(job["ID"])
         facts = RunFacts(
@@ -227,7 +251,7 @@ class Registering:
         )
         rendered = render_run(job, facts)
         kept, earlier = self._version(job, item, step, submitter, None)
-        inputs = {object_keys.SCRIPT: rendered.script, **rendered.files}
+        inputs = {object_keys.SCRIPT: rendered.script, **rendered.files, **_inputs(signed)}
         entries = self.children.submitting.files.put(
             job_id, tuple(InlineFile(path=path, content=body) for path, body in inputs.items())
         )
@@ -241,6 +265,10 @@ class Registering:
         )
         manifest = Manifest(tuple(sorted(entries, key=lambda entry: entry.path)))
         return runs.start(job_id, cause, item, manifest=manifest, settings=rendered.settings)
+
+
+def _inputs(signed: Signed | None) -> Mapping[str, bytes]:
+    return {} if signed is None else signed.inputs
 
 
 def _wrong(problems: list[Problem]) -> Refused:

@@ -58,6 +58,7 @@ class HttpDownloads:
         proxy: str | None = None,
         ca_bundle: str | None = None,
         resolve: Resolve = resolve,
+        check_policy: Callable[[str], None] | None = None,
     ) -> None:
         """Prepare downloads.
 
@@ -67,8 +68,11 @@ class HttpDownloads:
                 addresses is the proxy's; the rule for hosts stays.
             ca_bundle: file with the certificates to trust; None means this computer's.
             resolve: gives the addresses of a host.
+            check_policy: refuses a host, of each redirect too, that the site's policy does not
+                allow; None where there is no policy.
         """
         self._hosts = hosts
+        self._check_policy = check_policy
         self._proxy = proxy
         self._ca_bundle = ca_bundle
         self._resolve = resolve
@@ -83,6 +87,8 @@ class HttpDownloads:
         parts = urlsplit(url)
         host, port = parts.hostname or "", _port(parts)
         self._hosts.check_host(host, port)
+        if self._check_policy is not None:
+            self._check_policy(host)
         if self._proxy is not None:
             return None
         try:

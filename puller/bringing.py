@@ -107,7 +107,10 @@ class Bringing:
                 self._place.clock(),
             )
         except (VersionGone, ManifestError, Refused) as error:
-            return self._lifecycle.end_unsubmitted(record, ClientStatus.FAILED, str(error))
+            refused = isinstance(error, Refused)
+            return self._lifecycle.end_unsubmitted(
+                record, ClientStatus.FAILED, str(error), refused=refused
+            )
         except StagingError as error:
             if not error.final:
                 raise

@@ -68,12 +68,14 @@ class End:
         exit_code: see `Allocation.exit_code`.
         reason: the scheduler's or the puller's words.
         time: seconds since the epoch.
+        refused: whether the site's policy refused it, so that a further attempt were refused, too.
     """
 
     status: ClientStatus
     exit_code: int | None
     reason: str | None
     time: int
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -192,9 +192,19 @@ class Lifecycle:
 
     # ---- end ----
 
-    def end_unsubmitted(self, record: Record, status: ClientStatus, reason: str) -> Record | None:
-        """End an allocation that never reached the scheduler."""
-        end = End(status=status, exit_code=None, reason=reason, time=int(self.place.clock()))
+    def end_unsubmitted(
+        self, record: Record, status: ClientStatus, reason: str, *, refused: bool = False
+    ) -> Record | None:
+        """End an allocation that never reached the scheduler.
+
+        Args:
+            record: the allocation.
+            status: how it ends.
+            reason: why, a sentence.
+            refused: whether the site's policy refused it: then no attempt follows.
+        """
+        now = int(self.place.clock())
+        end = End(status=status, exit_code=None, reason=reason, time=now, refused=refused)
         return self.write_end(self.ended(record, end), None)
 
     def stopped_before_submission(self, record: Record) -> Record | None:

@@ -99,7 +99,14 @@ def _artifact_sources(
     from puller.cloud.s3_artifacts import S3Artifacts
 
     hosts = ArtifactHosts.of(settings.artifact_hosts)
-    http = HttpDownloads(hosts, proxy=settings.proxy, ca_bundle=ca_bundle)
+    check_policy = None
+    if settings.policy is not None:
+        from puller.trust.artifact_rule import policy_rule  # only sites with a policy need it
+
+        check_policy = policy_rule(settings.policy, settings.site)
+    http = HttpDownloads(
+        hosts, proxy=settings.proxy, ca_bundle=ca_bundle, check_policy=check_policy
+    )
     commands = scheduler_environment(settings, os.environ)
     return ArtifactSources(
         hosts=hosts,

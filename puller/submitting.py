@@ -99,7 +99,9 @@ class Submitting:
                 "refused", job=job, allocation=record.id, reason=str(refusal)
             )
             failed = ClientStatus.FAILED
-            return False, self._lifecycle.end_unsubmitted(record, failed, str(refusal))
+            return False, self._lifecycle.end_unsubmitted(
+                record, failed, str(refusal), refused=True
+            )
         except NotNow as waits:
             _LOG.warning("%s: %s", told(record), waits)
             return False, self._lifecycle.report(record, ClientStatus.STARTING, str(waits))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from job_protocol import identifiers, object_keys
-from job_protocol.job import Job, Registration
+from job_protocol.job import Job, Kept, Registration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +46,16 @@ class Specifications:
         self._site = site
         self._bucket = bucket
 
-    def put(self, job_id: str, version: Version, script: bytes | None) -> Registration:
-        """Write a version, and the run script of a template's.
+    def put(
+        self, job_id: str, version: Version, inputs: Mapping[str, bytes] | None
+    ) -> Registration:
+        """Write a version, and of a template's what all its children have.
 
         Args:
             job_id: the job.
             version: the version.
-            script: what all children of this version run.
+            inputs: the script that all children of this version run, and beside it the signed
+                document and its signature if there are any, by path.
         """
         text = json.dumps(
             {
@@ -73,21 +77,24 @@ class Specifications:
         kept = Registration(
             version=version.version, name=name, index=version.index, time=version.time
         )
-        if script is None:
+        if not inputs:
             return kept
-        answer = self._client.put_object(
-            Bucket=self._bucket,
-            Key=object_keys.rendered_script_key(registered, name),
-            Body=script,
+        put = {
+            path: self._input(object_keys.template_input_key(registered, name, path), body)
+            for path, body in inputs.items()
+        }
+        script = put[object_keys.SCRIPT]
+        return replace(
+            kept,
+            script=script.version,
+            script_size=script.size,
+            signed=put.get(object_keys.SIGNED),
+            signature=put.get(object_keys.SIGNATURE),
         )
-        return Registration(
-            version=kept.version,
-            name=kept.name,
-            index=kept.index,
-            time=kept.time,
-            script=answer["VersionId"],
-            script_size=len(script),
-        )
+
+    def _input(self, key: str, body: bytes) -> Kept:
+        answer = self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
+        return Kept(version=answer["VersionId"], size=len(body))
 
     def of(self, job: Job) -> Version | None:
         """The version that a job has; of a child, the template's. None if it is gone, or none."""

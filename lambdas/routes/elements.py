@@ -12,7 +12,6 @@ from job_protocol.states import ClientStatus
 from lambdas.ports.specifications import Version
 from lambdas.routes.route import Call
 from lambdas.rules import nomad_views
-from lambdas.rules.run_script.task_states import TASK_STATES_PATH, as_api, read_task_states
 from lambdas.rules.site_health import SiteHealth
 from lambdas.rules.task_groups import (
     SCRIPT_TASK,
@@ -21,6 +20,7 @@ from lambdas.rules.task_groups import (
     place_of,
     status_of,
 )
+from nomad_jobs.run_script.task_states import TASK_STATES_PATH, as_api, read_task_states
 
 MAX_SHOWN = 1000
 """Elements of a job that are listed; any can be asked for by its id."""

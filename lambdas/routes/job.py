@@ -6,6 +6,7 @@ import re
 
 from job_protocol import identifiers
 from job_protocol.allocation import Allocation
+from job_protocol.dispatch_file import DISPATCH_PATH
 from job_protocol.job import Job
 from job_protocol.states import JobStatus, Role
 from lambdas.errors import Conflict, Refused
@@ -15,8 +16,8 @@ from lambdas.routes.jobs import submitted
 from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
 from lambdas.rules import history, nomad_views, registered_views
 from lambdas.rules.identity import Access
-from lambdas.rules.run_script.run_facts import DISPATCH_PATH, read_meta
 from lambdas.submitting import Submitter
+from nomad_jobs.run_script.run_facts import read_meta
 
 MAX_WAIT = 20
 """Seconds; API Gateway ends a request after 30."""

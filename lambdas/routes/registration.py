@@ -16,14 +16,15 @@ from lambdas.routes.route import SITE, Answer, Call, Route
 from lambdas.routes.services import DEFAULT_SITE
 from lambdas.rules import registered_views, registration
 from lambdas.rules.identity import Access
-from lambdas.rules.job_file.defaults import canonical
-from lambdas.rules.job_file.reading import read_job_file
-from lambdas.rules.job_file.variables import VariableFile
 from lambdas.rules.periodic import Periodic
 from lambdas.rules.registration import Examined
-from lambdas.rules.run_script.render import JobRefused
+from lambdas.rules.signed_registration import NotSigned, Signed, read_signed
 from lambdas.rules.site_health import first_with_room
 from lambdas.submitting import Submitter
+from nomad_jobs.job_file.defaults import canonical
+from nomad_jobs.job_file.reading import read_job_file
+from nomad_jobs.job_file.variables import VariableFile
+from nomad_jobs.run_script.render import JobRefused
 
 _FILE = "job.nomad"
 _VARIABLES = "variables"
@@ -105,6 +106,7 @@ def register(call: Call) -> Answer:
         _accepted(examined),
         Submitter(name=call.identity.name, key=call.key),
         enforced=_enforced(body),
+        signed=_signed(body),
     )
     job = found.job
     index = job.registration.index if job.registration is not None else job.rev
@@ -122,6 +124,13 @@ def register(call: Call) -> Answer:
             "Ran": found.ran,
         }
     )
+
+
+def _signed(body: Mapping[str, Any]) -> Signed | None:
+    try:
+        return read_signed(body.get("Signed"))
+    except NotSigned as error:
+        raise Refused(400, str(error), "see docs/signing.md") from error
 
 
 def _enforced(body: Mapping[str, Any]) -> int | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from job_protocol import identifiers
+from job_protocol.dispatch_file import PAYLOAD_PATH
 from job_protocol.job import Job
 from job_protocol.states import JobKind
 from lambdas.announcing import Announced
@@ -19,9 +20,8 @@ from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
 from lambdas.rules import dispatch as rules
 from lambdas.rules.dispatch import Dispatch
 from lambdas.rules.identity import Access
-from lambdas.rules.run_script.render import JobRefused
-from lambdas.rules.run_script.run_facts import PAYLOAD_PATH
 from lambdas.rules.submission import AnnouncedFile
+from nomad_jobs.run_script.render import JobRefused
 
 _TRIES = 8
 _MAX_TOKEN = 255

@@ -56,6 +56,13 @@ REQUESTS: dict[str, dict[str, Any]] = {
         EnforceIndex=("boolean", "Whether JobModifyIndex must be the job's."),
         JobModifyIndex=("integer", "That of the plan; 0 for a job that must not exist yet."),
         Diff=("boolean", "Of a plan: whether to show the difference."),
+        Signed=("SignedJob", "Of a registration: what somebody signed of the job."),
+    ),
+    "SignedJob": taken(
+        "A signed document; its format is in docs/signing.md.",
+        ("Document", "Signature"),
+        Document=("string", "The document."),
+        Signature=("string", "What `ssh-keygen -Y sign -n jobferry` makes of it."),
     ),
     "JobFile": _nomads(
         "A job file to read.",

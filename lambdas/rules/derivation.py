@@ -72,6 +72,8 @@ def derive(job: Job, allocation: Allocation | None, now: int) -> Derived:
 def next_attempt(allocation: Allocation, now: int) -> Allocation | None:
     """The allocation that follows one that failed or was lost, if the user asked for retries.
 
+    None follows what the site's policy refused: the same inputs would be refused again.
+
     Args:
         allocation: the current allocation.
         now: seconds since the epoch.
@@ -80,6 +82,7 @@ def next_attempt(allocation: Allocation, now: int) -> Allocation | None:
     if (
         allocation.client_status not in (ClientStatus.FAILED, ClientStatus.LOST)
         or allocation.desired is Desired.STOP
+        or allocation.refused
         or retries is None
         or allocation.attempt >= retries.attempts
     ):

@@ -8,10 +8,10 @@ from typing import Any
 from job_protocol.job import Job
 from job_protocol.states import Outcome
 from lambdas.rules.dispatch import Dispatch, child_job
-from lambdas.rules.job_file.defaults import canonical
-from lambdas.rules.job_file.plan import job_diff
 from lambdas.rules.registration import Examined
 from lambdas.rules.status_document import iso
+from nomad_jobs.job_file.defaults import canonical
+from nomad_jobs.job_file.plan import job_diff
 
 _NANOSECONDS = 1_000_000_000
 _OUR_OWN = ("TaskGroups", "Priority", "Region", "Meta", "AllAtOnce", "Constraints")

@@ -14,10 +14,10 @@ from job_protocol.cron_expression import CronExpression, time_zone
 from job_protocol.job import Job
 from job_protocol.object_keys import Problem
 from job_protocol.states import JobKind, JobStatus, Outcome, Role
-from lambdas.rules.job_file.plan import unchanged
-from lambdas.rules.job_file.problems import Finding, Places
-from lambdas.rules.job_file.validation import Clock, admit
-from lambdas.rules.run_script.feasibility import job_problems
+from nomad_jobs.job_file.plan import unchanged
+from nomad_jobs.job_file.problems import Finding, Places
+from nomad_jobs.job_file.validation import Clock, admit
+from nomad_jobs.run_script.feasibility import job_problems
 
 KEPT_VERSIONS = 6
 """How many versions of a job can be seen: Nomad's `job_tracked_versions`."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from job_protocol.object_keys import Problem
-
-MAX_SCRIPT_BYTES = 4 * 1024 * 1024
-"""Slurm's default limit for a batch script (`max_script_size` in slurm.conf(5))."""
+from job_protocol.script_size import MAX_SCRIPT_BYTES
 
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 

@@ -234,6 +234,7 @@ class CloudQueue:
                     {
                         "exit_code": end.exit_code,
                         "reason": end.reason,
+                        "refused": end.refused or None,
                         "results": to_attributes(results) if results else None,
                         **facts,
                     }

@@ -161,6 +161,18 @@ def handed_on(environment: Mapping[str, str], names: tuple[str, ...] | None) -> 
     }
 
 
+def host_problem(host: str, hosts: tuple[str, ...] | None) -> str | None:
+    """Why nothing may be fetched from a host, a clause; None if it may.
+
+    Args:
+        host: the host.
+        hosts: the policy's hosts, or patterns such as `*.example.org`; None means all.
+    """
+    if hosts is None or any(fnmatchcase(host.lower(), one.lower()) for one in hosts):
+        return None
+    return f"artifacts may not come from {host} (artifact_hosts)"
+
+
 def artifact_problem(
     host: str, checksum: str | None, *, hosts: tuple[str, ...] | None, signed: bool
 ) -> str | None:
@@ -172,8 +184,8 @@ def artifact_problem(
         hosts: the policy's hosts, or patterns such as `*.example.org`; None means all.
         signed: whether everything has to be signed, and so the artifact's content too.
     """
-    if hosts is not None and not any(fnmatchcase(host.lower(), one.lower()) for one in hosts):
-        return f"artifacts may not come from {host} (artifact_hosts)"
+    if (problem := host_problem(host, hosts)) is not None:
+        return problem
     if signed and checksum is None:
         return f"an artifact from {host} has no checksum, so what it brings is not signed"
     return None

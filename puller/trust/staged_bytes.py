@@ -23,7 +23,11 @@ _UNLISTED = SIGNATURE_NAMES | {OWNER_MARK}
 
 
 def check_staged(
-    tree: ConfinedTree, inputs: tuple[SignedInput, ...], umask: int
+    tree: ConfinedTree,
+    inputs: tuple[SignedInput, ...],
+    umask: int,
+    *,
+    differing: frozenset[str] = frozenset(),
 ) -> dict[str, FileState]:
     """Compare a staged directory with what was signed, and give files the signed modes.
 
@@ -31,6 +35,7 @@ def check_staged(
         tree: the directory.
         inputs: what was signed for the job.
         umask: the puller's.
+        differing: paths of further files that may be there, whose content is judged elsewhere.
 
     Returns:
         The new states of the files whose modes were not as signed.
@@ -39,8 +44,8 @@ def check_staged(
         Refused: something differs; the message names it.
         OSError: it cannot be read.
     """
-    signed = {one.path: one for one in inputs}
-    allowed = {folder for one in inputs for folder in ancestors(one.path.removesuffix("/"))}
+    signed = {one.path for one in inputs} | differing
+    allowed = {folder for path in signed for folder in ancestors(path.removesuffix("/"))}
     allowed |= {path[:-1] for path in signed if path.endswith("/")}
     found = dict(_walk(tree))
     for path, status in found.items():
@@ -49,12 +54,13 @@ def check_staged(
     for one in files:
         if one.path not in found:
             raise Refused(f"input {one.path!r} was signed and is not there")
+    files += [SignedInput(path) for path in sorted(differing & found.keys())]
     changed: dict[str, FileState] = {}
     for path, state in in_parallel(partial(_check_file, tree, umask), files, workers=WORKERS):
         if state is not None:
             changed[path] = state
     for one in inputs:
-        if one.sha256 is None:
+        if one.path.endswith("/"):
             with tree.folder(one.path[:-1], create=True):
                 pass
     return changed
@@ -70,9 +76,7 @@ def sha256_of(tree: ConfinedTree, path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_kind(
-    path: str, status: os.stat_result, signed: dict[str, SignedInput], allowed: set[str]
-) -> None:
+def _check_kind(path: str, status: os.stat_result, signed: set[str], allowed: set[str]) -> None:
     if stat.S_ISDIR(status.st_mode):
         if path not in allowed:
             raise Refused(f"folder {path + '/'!r} is not in what was signed")
@@ -88,7 +92,7 @@ def _check_file(tree: ConfinedTree, umask: int, one: SignedInput) -> tuple[str, 
     except (UnsafePath, IsADirectoryError) as error:
         raise Refused(f"input {one.path!r} is no regular file: {error}") from error
     with os.fdopen(descriptor, "rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != one.sha256:
+        if one.sha256 not in (None, hashlib.file_digest(file, "sha256").hexdigest()):
             raise Refused(f"input {one.path!r} is not what was signed")
         metadata = {} if one.mode is None else {MODE_METADATA: f"{one.mode:03o}"}
         wanted = mode_of(one.path, Fetched(0.0, metadata), os.pread(descriptor, 4, 0), umask)

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from job_protocol.dispatch_file import DISPATCH_PATH, PAYLOAD_PATH
 from job_protocol.job_settings import JobSettings
 from job_protocol.object_keys import SETTINGS, SIGNATURE, SIGNED
 from job_protocol.settings_document import SettingsDocumentError, read_settings
 from job_protocol.signed_manifest import MAX_BYTES, Covered, SignedManifest, SignedManifestError
+from job_protocol.signed_runs import Run as NomadRun
+from job_protocol.signed_runs import Runs as NomadRuns
+from job_protocol.signed_runs import problem_of, read_settings_text
 from puller.errors import Refused
 from puller.job_directory import JobDirectory, control_directory
 from puller.journal import Record
@@ -27,6 +31,8 @@ from puller.trust.staged_bytes import check_staged
 
 _SIGNATURE_BYTES = 64 * 1024
 _SETTINGS_BYTES = 1024 * 1024
+_DISPATCH_BYTES = 16 * 1024 * 1024
+_OF_ONE_RUN = frozenset({DISPATCH_PATH, PAYLOAD_PATH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +83,14 @@ class Verification:
         signer, session = self._signer(document, signature, policy)
         covered, _ = self._covered(record, document)
         umask = int(self._settings.umask, 8)
-        changed = check_staged(staged.tree, covered.jobs.inputs, umask)
+        nomad = covered.jobs.nomad
+        differing = frozenset() if nomad is None else _OF_ONE_RUN
+        changed = check_staged(staged.tree, covered.jobs.inputs, umask, differing=differing)
         if changed:
             note_modes(control_directory(self._settings.jobs_dir, record.id), changed)
+        if nomad is not None:
+            self._check_run(record, staged, nomad, covered.template)
+            return SignedJob(signer, read_settings_text(nomad.settings), session)
         if SETTINGS not in {one.path for one in covered.jobs.inputs}:
             return SignedJob(signer, JobSettings(), session)
         try:
@@ -87,6 +98,28 @@ class Verification:
         except SettingsDocumentError as error:
             raise Refused(f"{SETTINGS}: {error}") from error
         return SignedJob(signer, settings, session)
+
+    def _check_run(
+        self, record: Record, staged: JobDirectory, signed: NomadRuns, template: str | None
+    ) -> None:
+        """Whether what differs between the runs of a Nomad job is within what was signed."""
+        try:
+            dispatch = staged.tree.read(DISPATCH_PATH, _DISPATCH_BYTES)
+        except FileNotFoundError as error:
+            raise Refused(f"input {DISPATCH_PATH!r} is not there") from error
+        try:
+            payload = staged.tree.lstat(PAYLOAD_PATH).st_size
+        except FileNotFoundError:
+            payload = None
+        run = NomadRun(
+            site=self._settings.site,
+            job=record.allocation.job,
+            template=template,
+            dispatch=dispatch,
+            payload=payload,
+        )
+        if (problem := problem_of(signed, run)) is not None:
+            raise Refused(problem)
 
     def count(self, record: Record, staged: JobDirectory, signed: SignedJob) -> tuple[int, int]:
         """Count a run of a verified job: which one it is, of how many.

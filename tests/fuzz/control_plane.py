@@ -16,15 +16,15 @@ from job_protocol.job_settings import Artifact
 from job_protocol.manifest import Manifest, ManifestError
 from job_protocol.states import Word
 from lambdas.rules.dispatch import Dispatch, child_id, refusal
-from lambdas.rules.job_file.reading import read_job_file
-from lambdas.rules.job_file.validation import Clock, admit
 from lambdas.rules.mark import word_of_body
-from lambdas.rules.run_script.render import JobRefused, render_script
 from lambdas.rules.settings_form import parse_settings
 from lambdas.rules.shared_inputs import entries_of, requests_of
 from lambdas.rules.submission import content_problems
 from lambdas.rules.submission_form import read_submission
 from lambdas.rules.upload import Limits, ObjectVersion
+from nomad_jobs.job_file.reading import read_job_file
+from nomad_jobs.job_file.validation import Clock, admit
+from nomad_jobs.run_script.render import JobRefused, render_script
 from tests.fuzz.target import Target, text_of
 
 _DOCUMENTED = Path(__file__).parents[1] / "unit/lambdas/job_file/documented"

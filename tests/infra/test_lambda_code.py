@@ -57,6 +57,8 @@ def test_the_bundle_holds_the_packages_and_what_they_need(
         "lambdas/__init__.py",
         "lambdas/inner/__init__.py",
         "library.py",
+        "nomad_jobs/__init__.py",
+        "nomad_jobs/inner/__init__.py",
     }
 
 

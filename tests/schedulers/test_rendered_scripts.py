@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from lambdas.rules.run_script.render import render_run
+from nomad_jobs.run_script.render import render_run
 from puller.schedulers.interface import Scheduler
 from puller.schedulers.sge import GridEngine
 from puller.schedulers.slurm import Slurm
 from tests.schedulers.grid_engine import GridEngineCluster
 from tests.schedulers.prepared_job import PreparedJob, eventually, prepare
 from tests.schedulers.slurm_cluster import SlurmCluster
-from tests.unit.lambdas.run_script.rendered import facts, hooked, job, shell
+from tests.unit.nomad_jobs.run_script.rendered import facts, hooked, job, shell
 
 
 def placed(scheduler: Scheduler, jobs_dir: Path, specification: dict[str, Any]) -> PreparedJob:

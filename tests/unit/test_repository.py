@@ -13,7 +13,16 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = CHECKOUT / "requirements"
 LOCKS = sorted(REQUIREMENTS.glob("*.txt"))
-CODE = ("job_protocol", "lambdas", "puller", "jobferry", "infra", "local_cloud", "tools")
+CODE = (
+    "job_protocol",
+    "nomad_jobs",
+    "lambdas",
+    "puller",
+    "jobferry",
+    "infra",
+    "local_cloud",
+    "tools",
+)
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "manager", "misc"}
 MAX_LINES = 350
 

@@ -148,6 +148,13 @@ def test_what_the_user_stopped_is_not_tried_again() -> None:
     assert derived.job.outcome is Outcome.FAILED
 
 
+def test_what_the_sites_policy_refused_is_not_tried_again() -> None:
+    failed = an_allocation(client_status=ClientStatus.FAILED, settings=RETRIES, refused=True)
+    derived = derive(a_job(), failed, NOW)
+    assert derived.successor is None
+    assert derived.job.outcome is Outcome.FAILED
+
+
 # ---- properties ----
 
 

@@ -149,10 +149,10 @@ def a_template(**more: Any) -> Job:
     )
 
 
-def test_a_template_goes_with_its_versions_and_scripts() -> None:
+def test_a_template_goes_with_its_versions_scripts_and_signatures() -> None:
     purging, recorder = world(a_template())
     purging.advance("dc1", "job0001", until=NOW + 60)
-    assert recorder.done == ["delete 4 of jobferry's own", "forget"]
+    assert recorder.done == ["delete 8 of jobferry's own", "forget"]
 
 
 def test_a_templates_place_stays_for_its_children_and_the_script_for_those_that_run() -> None:

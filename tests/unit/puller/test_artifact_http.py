@@ -18,6 +18,7 @@ from puller.artifact_http import HttpDownloads
 from puller.artifact_part import FILE, SLICE, ArtifactPart, ArtifactUnfinished
 from puller.confined_tree import ConfinedTree
 from puller.errors import ArtifactRefused, ArtifactUnavailable
+from puller.trust.artifact_rule import policy_rule
 from tests.artifact_server import ArtifactServer, artifact_server, redirect, status
 
 CONTENT = os.urandom(700_000)
@@ -210,6 +211,25 @@ def test_a_redirect_is_judged_like_a_source(
     server.files["/a"] = redirect(target)
     with pytest.raises(ArtifactRefused, match=words):
         downloads(server).fetch(server.url("/a"), {}, part)
+
+
+def test_each_redirect_is_judged_by_the_sites_policy_too(
+    server: ArtifactServer, part: ArtifactPart, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('artifact_hosts = ["127.0.0.1"]')
+    settings = ArtifactHosts.of([f"127.0.0.1:{server.port}", f"localhost:{server.port}"])
+    http = HttpDownloads(settings, check_policy=policy_rule(policy, "dc1"))
+    server.files |= {"/a": redirect("/b"), "/b": redirect(server.url("/file", "localhost"))}
+    with pytest.raises(ArtifactRefused, match=r"policy of site dc1: .* come from localhost"):
+        http.fetch(server.url("/a"), {}, part)
+    assert [asked.line for asked in server.asked] == ["GET /a HTTP/1.1", "GET /b HTTP/1.1"]
+    policy.write_text('artifact_hosts = ["127.0.0.1", "LOCALHOST"]')
+    http.fetch(server.url("/a"), {}, part)
+    assert arrived(part) == CONTENT
+    policy.write_text("nonsense")
+    with pytest.raises(ArtifactUnavailable, match="cannot be used"):
+        http.fetch(server.url("/a"), {}, part)
 
 
 def test_a_host_that_does_not_answer_is_no_refusal(part: ArtifactPart) -> None:

@@ -1,0 +1,1 @@
+"""Nomad's jobs, pure: job files read and checked, and rendered as run scripts for a site."""
