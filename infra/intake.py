@@ -59,6 +59,7 @@ class Intake(Construct):
                         "dynamodb:BatchGetItem",
                         "dynamodb:GetItem",
                         "dynamodb:PutItem",
+                        "dynamodb:Query",
                         "dynamodb:UpdateItem",
                     ],
                     resources=[table.table_arn],

@@ -106,7 +106,11 @@ class Job:
         earlier: the names of the versions before, the newest first.
         parent: the template that this job is a child of.
         next_due: when a periodic job launches next.
-        launched: children of a periodic job without overlap that were not yet seen dead.
+        launched: children of a periodic job without overlap, or of a parameterized one with
+            `max_active`, that were not yet seen dead.
+        max_active: how many children of a parameterized job may be active at once.
+        first_turn: dispatches up to this number wait no more; None as long as none ever could.
+        turn: the number of this child among the dispatches that wait (`table_keys.turn`).
         purge: set when the job's objects, directories and items shall be removed: objects that
             were put up to this time, which is that of the request or of the run's end.
     """
@@ -147,6 +151,9 @@ class Job:
     parent: str | None = None
     next_due: int | None = None
     launched: tuple[str, ...] = decoded_by(tuple, default=())
+    max_active: int | None = None
+    first_turn: int | None = None
+    turn: int | None = None
     v: int = SCHEMA_VERSION
 
     @property
@@ -158,6 +165,11 @@ class Job:
     def launches(self) -> bool:
         """Whether it is a template that has not been stopped."""
         return self.role is Role.TEMPLATE and self.status is not JobStatus.DEAD
+
+    @property
+    def held_back(self) -> bool:
+        """Whether its run may not enter the site's queue yet."""
+        return self.active and (bool(self.waiting_on) or self.turn is not None)
 
     @property
     def word(self) -> Word:

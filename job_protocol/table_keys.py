@@ -20,6 +20,8 @@ _QUEUE_PURGE = "1#P"
 _QUEUE_PENDING = "2"
 _QUEUE_DEFERRED = "3"
 _MAX_PRIORITY = 100
+_TURN = "T"
+"""Above the runs of dependency edges, which begin with digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,38 @@ def waiting_job(edge_sort_key: str) -> tuple[str, str]:
     """Site and id of the job that an edge's sort key names. Site names contain no `#`."""
     _, site, job_id = edge_sort_key.split("#", 2)
     return site, job_id
+
+
+def turn(site: str, parent: str, number: int, child: str) -> Key:
+    """The place of a dispatch that waits until fewer children of its template are active.
+
+    Args:
+        site: the site.
+        parent: the template.
+        number: the lower, the earlier it was dispatched.
+        child: the child that waits.
+    """
+    return Key(dependents(site, parent), f"{_turn(number)}#{child}")
+
+
+def turns_between(after: int, before: int | None = None) -> tuple[str, str]:
+    """Bounds of the sort keys of the places between two numbers, these excluded.
+
+    Args:
+        after: the lower number.
+        before: the higher one; None for no bound.
+    """
+    return f"{_turn(after)}$", f"{_TURN}$" if before is None else f"{_turn(before)}#"
+
+
+def turn_of(sort_key: str) -> tuple[int, str]:
+    """Number and child of a place."""
+    _, number, child = sort_key.split("#", 2)
+    return int(number), child
+
+
+def _turn(number: int) -> str:
+    return f"{_TURN}#{number:012d}"
 
 
 def api_token(secret_hash: str) -> Key:

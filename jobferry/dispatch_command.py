@@ -18,6 +18,7 @@ from jobferry.job_answers import monitored, view_now
 from jobferry.nomad_tables import dispatched_lines
 from jobferry.options import api_of, examples, place_options, print_json, progress_bar
 from jobferry.over_api import ApiAccess
+from jobferry.rendering import printable
 from jobferry.upload_plan import LocalFile
 from jobferry.url_transfer import put_all
 
@@ -73,6 +74,8 @@ def dispatch_job(
         return
     view = view_now(verbose=verbose)
     click.echo("\n".join(dispatched_lines(answer, view)))
+    for reason in answer.get("Waiting") or ():
+        click.echo(f"It waits: {printable(reason)}.", err=True)
     if answer.get("EvalID") and not detach:
         click.echo("\n".join(["", *monitored(access.client, answer["EvalID"], view)]))
 

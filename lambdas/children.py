@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import secrets
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,6 +24,15 @@ from lambdas.runs import Cause, Runs
 from lambdas.submitting import Submitting
 from nomad_jobs.run_script.render import render_facts
 from nomad_jobs.run_script.run_facts import RunFacts
+
+_TRIES = 12
+_PAUSE = 0.02
+"""Seconds; the tries of many dispatches at once spread over some seconds."""
+
+
+def pause_at_random(attempt: int) -> None:
+    """Wait up to twice as long as before, so that those that met do not meet again."""
+    time.sleep(secrets.SystemRandom().uniform(0, _PAUSE * 2 ** min(attempt, 6)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +72,13 @@ class Children:
         submitting: takes jobs for the site.
         specifications: the registered versions of the site's jobs.
         templates: what the table says of templates.
+        pause: waits before a further try, by how many there were.
     """
 
     submitting: Submitting
     specifications: Specifications
     templates: Templates
+    pause: Callable[[int], None] = pause_at_random
 
     @property
     def runs(self) -> Runs:
@@ -95,7 +108,7 @@ class Children:
         if (there := self._there(wanted)) is not None:
             return there
         settings, entries = self._inputs(template, version, wanted)
-        return self._start(template.id, wanted, entries, settings, _registration(template))
+        return self._start(template, wanted, entries, settings, _registration(template))
 
     def _inputs(
         self, template: Job, version: Version, wanted: Wanted
@@ -164,7 +177,7 @@ class Children:
 
     def _start(
         self,
-        parent: str,
+        template: Job,
         wanted: Wanted,
         entries: list[Entry],
         settings: JobSettings,
@@ -178,15 +191,30 @@ class Children:
             registration=registration,
         )
         manifest = Manifest(tuple(sorted(entries, key=lambda entry: entry.path)))
-        birth = Birth(parent=parent, advanced=wanted.advanced, token=wanted.token)
-        try:
-            return self.runs.start(
-                wanted.id, cause, None, manifest=manifest, settings=settings, birth=birth
-            )
-        except Conflict:
-            if (there := self._there(wanted)) is not None:
-                return there
-            raise
+        for attempt in range(_TRIES):
+            if template.max_active is None:
+                birth = Birth(parent=template.id, advanced=wanted.advanced, token=wanted.token)
+            else:
+                birth = self.runs.turns.birth(template, wanted.id, wanted.token)
+            try:
+                return self.runs.start(
+                    wanted.id, cause, None, manifest=manifest, settings=settings, birth=birth
+                )
+            except Conflict:
+                if (there := self._there(wanted)) is not None:
+                    return there
+                if not birth.limited or attempt == _TRIES - 1:
+                    raise
+            # Each dispatch of such a template is a write of its item: they take turns.
+            self.pause(attempt)
+            template = self._still_there(template)
+        raise Conflict(f"job {template.id!r} kept changing")
+
+    def _still_there(self, template: Job) -> Job:
+        there = self.runs.table.job(template.site, template.id)
+        if there is None or not there.launches:
+            raise Refused(409, f'Specified job "{template.id}" is stopped', "register it again")
+        return there
 
     # ---- a payload that the client puts itself ----
 
@@ -238,7 +266,7 @@ class Children:
                 409, f'Specified job "{dispatch["parent"]}" is stopped', "register it again"
             )
         return self._start(
-            template.id,
+            template,
             wanted,
             self.submitting.announcing.uploaded(document),
             from_attributes(JobSettings, document["settings"]),

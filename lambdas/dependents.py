@@ -20,6 +20,7 @@ from lambdas.ports.dependency_table import DependencyTable
 from lambdas.ports.job_table import JobTable
 from lambdas.rules import dependencies as rules
 from lambdas.rules.revision import touched
+from lambdas.turns import Turns
 
 MOST_TOLD = 200
 """Jobs that are told in one call: a publisher has a minute."""
@@ -67,7 +68,7 @@ class Dependents:
     clock: Callable[[], int]
 
     def tell(self, ended: Job) -> None:
-        """Tell everybody who waits for the end of a job's run.
+        """Tell everybody who waits for the end of a job's run, and let its siblings start.
 
         Args:
             ended: the job; the table says that it is dead.
@@ -76,6 +77,7 @@ class Dependents:
             JobBusy: there are more; come back.
             Conflict: a job kept changing; come back.
         """
+        Turns(self.table, self.clock).ended(ended)
         for number, (site, job_id) in enumerate(self.edges.waiting_for(ended)):
             if number == MOST_TOLD:
                 raise JobBusy(f"more than {MOST_TOLD} jobs wait for job {ended.id!r}", seconds=0)

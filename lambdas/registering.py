@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from job_protocol.manifest import Manifest
 from job_protocol.object_keys import Problem
 from job_protocol.states import JobKind, JobStatus, Outcome, Role
 from lambdas.children import Children
-from lambdas.errors import Conflict, Refused
+from lambdas.errors import Conflict, JobBusy, Refused
 from lambdas.ports.specifications import Version
 from lambdas.rules import registration
 from lambdas.rules.periodic import Periodic
@@ -105,9 +106,12 @@ class Registering:
         if template and signed is not None:
             step = Step.CHANGE  # a signature is renewed, too
         if there is not None and step is Step.NOTHING:
+            self._let_start(there)
             return Registered(job=there, ran=False)
         if template:
-            return Registered(job=self._template(job, item, step, submitter, signed), ran=False)
+            kept = self._template(job, item, step, submitter, signed)
+            self._let_start(kept)
+            return Registered(job=kept, ran=False)
         return Registered(job=self._run(job, item, step, submitter, upload, signed), ran=True)
 
     def _examine(
@@ -163,6 +167,15 @@ class Registering:
 
     # ---- templates ----
 
+    def _let_start(self, template: Job) -> None:
+        """Let children start that had to wait by the version before, or whose wake-up was cut off.
+
+        What cannot be done now the next end of a child does.
+        """
+        if template.first_turn is not None:
+            with suppress(JobBusy, Conflict):
+                self.children.runs.turns.go_on(template.site, template.id)
+
     def _template(
         self,
         job: Mapping[str, Any],
@@ -191,22 +204,36 @@ class Registering:
             registration=kept,
             earlier=earlier,
             next_due=self._next_due(job, now),
-            launched=self._launched(job),
+            **self._limits(job, item),
         )
         runs.table.replace_job(item, template)
         return template
 
+    def _limits(self, job: Mapping[str, Any], item: Job | None) -> dict[str, Any]:
+        """What a template's item says of the children that are active, if it has to."""
+        site, job_id = self.children.runs.site.name, str(job["ID"])
+        if (job.get("Periodic") or {}).get("ProhibitOverlap"):
+            return {"launched": tuple(child.id for child in self._active(site, job_id))}
+        first_turn = item.first_turn if item is not None else None
+        most = (job.get("ParameterizedJob") or {}).get("MaxActive")
+        if most is None:
+            return {"first_turn": first_turn}
+        if item is not None and item.max_active is not None:
+            launched = item.launched
+        else:
+            # Its children did not count until now: their ends are to be told from now on.
+            announce = self.children.runs.turns.places.announce_end
+            active = [child for child in self._active(site, job_id) if child.turn is None]
+            launched = tuple(child.id for child in active if announce(child))
+        return {"max_active": most, "first_turn": first_turn or 0, "launched": launched}
+
+    def _active(self, site: str, parent: str) -> list[Job]:
+        children = self.children.templates.children(site, parent, pages=_CHILDREN_PAGES)
+        return [child for child in children if child.active]
+
     def _next_due(self, job: Mapping[str, Any], now: int) -> int | None:
         block = job.get("Periodic")
         return Periodic.of_job(block).next_after(now) if block is not None else None
-
-    def _launched(self, job: Mapping[str, Any]) -> tuple[str, ...]:
-        """The children that are active, of a job that launches none beside another."""
-        if not (job.get("Periodic") or {}).get("ProhibitOverlap"):
-            return ()
-        site = self.children.runs.site.name
-        children = self.children.templates.children(site, job["ID"], pages=_CHILDREN_PAGES)
-        return tuple(child.id for child in children if child.active)
 
     def stop(self, template: Job) -> Job:
         """Stop a template; its children go on.

@@ -23,6 +23,7 @@ from lambdas.rules import site_limits
 from lambdas.rules.again import again
 from lambdas.rules.dependencies import Standing, standing
 from lambdas.rules.revision import touched
+from lambdas.turns import Turns
 
 STOPPED_AT_ONCE = "stopped by the user before it had begun"
 _STOPPED_UNCLAIMED = "stopped by the user before the site had claimed it"
@@ -72,6 +73,11 @@ class Runs:
     def places(self) -> Places:
         """The tree of the site's job ids."""
         return Places(self.table, self.site, self.clock)
+
+    @property
+    def turns(self) -> Turns:
+        """Whose turn it is among the children of templates."""
+        return Turns(self.table, self.clock)
 
     def touched(self, job: Job) -> Job:
         """The job with a further revision, which is to be published."""
@@ -180,7 +186,15 @@ class Runs:
         )
         named = look_up(self.table, job.site, job.waiting_on)
         stands = standing(job.site, job.waiting_on, named)
-        return self._create(job, new, allocation, stands, cause, charged)
+        birth = self._rebirth(job)
+        return self._create(job, new, allocation, stands, cause, charged, birth)
+
+    def _rebirth(self, job: Job) -> Birth | None:
+        """What a further run of a child counts towards, where its template has `max_active`."""
+        template = self.table.job(job.site, job.parent) if job.parent is not None else None
+        if template is None or template.max_active is None:
+            return None
+        return self.turns.birth(template, job.id)
 
     def _create(
         self,
@@ -199,6 +213,8 @@ class Runs:
             client_status=ClientStatus.PENDING,
             waiting_on=stands.waiting_on,
             counted=site_limits.counted_by(charged),
+            turn=birth.turn if birth is not None else None,
+            dependents=birth is not None and birth.limited,
         )
         counters.create_run(
             self.table,

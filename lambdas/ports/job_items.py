@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from job_protocol import dynamodb_json, table_keys
 from job_protocol.allocation import Allocation
-from job_protocol.items import to_attributes
+from job_protocol.items import SCHEMA_VERSION, to_attributes
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus, Role
 
@@ -64,11 +64,16 @@ class Birth:
     Attributes:
         parent: the template's id.
         advanced: the template as it was read, and as it shall be; None leaves it alone.
+        turn: the child's place among the dispatches that wait, if it has to wait.
+        limited: whether the template says how many children may be active: the end of this one
+            may let another start.
         token: SHA-256 by which the dispatch's idempotency token is kept, if it has one.
     """
 
     parent: str
     advanced: tuple[Job, Job] | None = None
+    turn: int | None = None
+    limited: bool = False
     token: str | None = None
 
 
@@ -145,14 +150,14 @@ def cancelled_by(error: ClientError) -> str:
 
 
 def birth_writes(
-    table: str, birth: Birth, child: str, allocation: Allocation
+    table: str, birth: Birth, child: Job, allocation: Allocation
 ) -> list[dict[str, Any]]:
     """What goes with a new child into its transaction.
 
     Args:
         table: the job table's name.
         birth: what it is.
-        child: the child's id.
+        child: the child as it shall be.
         allocation: its first allocation.
     """
     writes = []
@@ -161,7 +166,11 @@ def birth_writes(
         writes.append({"Put": put(table, job_item(after), as_read(before))})
     if birth.token is not None:
         expiry = allocation.created + allocation.keep_days * 24 * 3600
-        kept = {"job": {"S": child}, "ttl": {"N": str(expiry)}}
+        kept = {"job": {"S": child.id}, "ttl": {"N": str(expiry)}}
         item = {**typed_key(table_keys.dispatch_token(birth.token)), **kept}
         writes.append({"Put": put(table, item, ABSENT)})
+    if birth.turn is not None:
+        place = table_keys.turn(child.site, birth.parent, birth.turn, child.id)
+        item = {**typed_key(place), "v": {"N": str(SCHEMA_VERSION)}}
+        writes.append({"Put": {"TableName": table, "Item": item}})
     return writes

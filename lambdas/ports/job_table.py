@@ -41,7 +41,7 @@ class JobTable:
             client: a boto3 DynamoDB client.
             table: the table's name.
         """
-        self._client = client
+        self.client = client
         self._table = table
         self.name = table
 
@@ -61,7 +61,7 @@ class JobTable:
         return {name: value for name, value in item.items() if isinstance(value, int)}
 
     def _get(self, key: table_keys.Key) -> dict[str, Any] | None:
-        answer = self._client.get_item(
+        answer = self.client.get_item(
             TableName=self._table, Key=typed_key(key), ConsistentRead=True
         )
         return dynamodb_json.decode(answer["Item"]) if "Item" in answer else None
@@ -73,7 +73,7 @@ class JobTable:
         wanted = [typed_key(table_keys.job(site, job_id)) for job_id in job_ids]
         found: dict[str, Job] = {}
         while wanted:
-            answer = self._client.batch_get_item(
+            answer = self.client.batch_get_item(
                 RequestItems={
                     self._table: {"Keys": wanted[:_BATCH_GET_LIMIT], "ConsistentRead": True}
                 }
@@ -88,7 +88,7 @@ class JobTable:
 
     def site_last_seen(self, site: str) -> int | None:
         """The newest heartbeat of a site, in seconds since the epoch."""
-        answer = self._client.query(
+        answer = self.client.query(
             TableName=self._table,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": table_keys.heartbeat_partition(site)}},
@@ -106,10 +106,10 @@ class JobTable:
             Conflict: it is not.
         """
         try:
-            self._client.put_item(
+            self.client.put_item(
                 TableName=self._table, Item=job_item(new), **as_read(read).arguments()
             )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
+        except self.client.exceptions.ConditionalCheckFailedException as error:
             raise Conflict(f"job {new.id!r} changed meanwhile") from error
 
     def create_allocation(
@@ -140,7 +140,7 @@ class JobTable:
         Raises:
             Conflict: one of them failed.
         """
-        waits = bool(new.waiting_on) and not allocation.client_status.terminal
+        waits = new.held_back and not allocation.client_status.terminal
         writes = [
             {"Put": put(self._table, job_item(new), as_read(read))},
             {"Put": put(self._table, allocation_item(allocation, held_back=waits), ABSENT)},
@@ -152,7 +152,7 @@ class JobTable:
             item = {**typed_key(key), "task_token": {"S": task_token}}
             writes.append({"Put": {"TableName": self._table, "Item": item}})
         if birth is not None:
-            writes += birth_writes(self._table, birth, new.id, allocation)
+            writes += birth_writes(self._table, birth, new, allocation)
         self._transact(*writes, *further, job_id=new.id)
 
     def replace_job_and(self, read: Job, new: Job, further: Sequence[dict[str, Any]]) -> None:
@@ -177,8 +177,8 @@ class JobTable:
 
         Condition: the item is there.
         """
-        with suppress(self._client.exceptions.ConditionalCheckFailedException):
-            self._client.update_item(
+        with suppress(self.client.exceptions.ConditionalCheckFailedException):
+            self.client.update_item(
                 TableName=self._table,
                 Key=typed_key(table_keys.task_token(job.site, job.id, job.run)),
                 UpdateExpression="SET #ttl = :ttl",
@@ -343,6 +343,6 @@ class JobTable:
 
     def _transact(self, *writes: dict[str, Any], job_id: str) -> None:
         try:
-            self._client.transact_write_items(TransactItems=list(writes))
-        except self._client.exceptions.TransactionCanceledException as error:
+            self.client.transact_write_items(TransactItems=list(writes))
+        except self.client.exceptions.TransactionCanceledException as error:
             raise Conflict(f"job {job_id!r} changed meanwhile: {cancelled_by(error)}") from error

@@ -10,7 +10,9 @@ from job_protocol.items import from_attributes
 from job_protocol.job import Job
 from job_protocol.states import Role
 
-_SHOWN = "sk, #role, #kind, #status, outcome, client_status, run, submitted, finished, parent, rev"
+_SHOWN = (
+    "sk, #role, #kind, #status, outcome, client_status, run, submitted, finished, parent, rev, turn"
+)
 _NAMES = {"#role": "role", "#kind": "kind", "#status": "status"}
 
 

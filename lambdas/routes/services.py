@@ -9,7 +9,7 @@ from typing import Any
 from job_protocol.allocation import Allocation
 from job_protocol.items import SCHEMA_VERSION
 from job_protocol.job import Job
-from job_protocol.states import ClientStatus, Role
+from job_protocol.states import ClientStatus, Desired, Role
 from lambdas.children import Children
 from lambdas.errors import Refused
 from lambdas.launching import Launching
@@ -199,6 +199,9 @@ class Services:
             ClientStatus.QUEUED,
         ):
             return ()
+        turn = self.runs(job.site).turns.sentence(job)
+        if turn is not None and allocation.desired is not Desired.STOP:
+            return (turn,)
         others = waiting_sentence(job)
         pending = allocation.client_status is ClientStatus.PENDING and allocation.token is None
         return waiting.reasons(

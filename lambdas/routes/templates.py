@@ -53,7 +53,7 @@ def dispatch(call: Call) -> Answer:
             return Answer(
                 body={"ID": kept.job_id, "Site": template.site, "Upload": kept.upload}, status=202
             )
-        return Answer(body=_dispatched(children.create(template, version, wanted)))
+        return Answer(body=_dispatched(call, children.create(template, version, wanted)))
     except JobRefused as error:
         raise refused_run(error) from error
 
@@ -158,7 +158,8 @@ def _nomads(message: str) -> Refused:
     return Refused(400, message, "see the job's parameterized block: GET /v1/job/ID")
 
 
-def _dispatched(child: Job) -> dict[str, Any]:
+def _dispatched(call: Call, child: Job) -> dict[str, Any]:
+    waiting = call.services.runs(child.site).turns.sentence(child)
     return {
         "DispatchedJobID": child.id,
         "EvalID": child.current or "",
@@ -166,6 +167,7 @@ def _dispatched(child: Job) -> dict[str, Any]:
         "JobCreateIndex": 1,
         "Index": child.rev,
         "Site": child.site,
+        "Waiting": [waiting] if waiting is not None else [],
     }
 
 

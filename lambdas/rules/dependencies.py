@@ -191,6 +191,8 @@ def never_reason(site: str, dependency: Dependency, job: Job | None) -> str:
 
 def waiting_sentence(job: Job) -> str | None:
     """What a job waits for; None if it waits for no other job."""
+    if job.active and job.turn is not None:
+        return f"waits until fewer children of {job.parent} are active (its max_active)"
     if not (job.active and job.waiting_on):
         return None
     named = [f"{_named(job.site, one)} ({one.on})" for one in job.waiting_on[:_NAMED]]

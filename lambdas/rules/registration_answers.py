@@ -55,6 +55,7 @@ REGISTRATION_ANSWERS: dict[str, dict[str, Any]] = {
         JobCreateIndex=_INDEX,
         Index=_INDEX,
         Site=("string", "The site."),
+        Waiting=("[string]", "Why it may not start yet (`max_active`); empty if it may."),
     ),
     "Forced": given(
         "A child that was launched by force.",

@@ -223,6 +223,7 @@ PARAMETERIZED = Schema(
     fields={
         **_fields("text", payload="Payload"),
         **_fields("texts", meta_required="MetaRequired", meta_optional="MetaOptional"),
+        **_fields("whole", max_active="MaxActive"),
     }
 )
 JOB = Schema(

@@ -17,6 +17,8 @@ from nomad_jobs.job_file.shape import Shape
 from nomad_jobs.job_file.task_rules import Report, check_task, name_problem, restart_problems
 
 MAX_PRIORITY = 100
+MOST_ACTIVE = 100
+"""The most that `max_active` may be: the template's item lists the children that are active."""
 PAYLOAD_WORDS = ("optional", "required", "forbidden")
 _DELAY_FUNCTIONS = ("constant", "exponential", "fibonacci")
 _MIN_RESCHEDULE_DELAY = 5_000_000_000
@@ -246,6 +248,10 @@ def _check_parameterized(job: Mapping[str, Any], report: Report) -> None:
     if payload not in PAYLOAD_WORDS:
         message = f"Unknown payload requirement: {_quoted(payload)}"
         report.problem(f"{message}{did_you_mean(payload, PAYLOAD_WORDS)}", where, path)
+    most = parameterized.get("MaxActive")
+    if most is not None and not 1 <= most <= MOST_ACTIVE:
+        message = f"max_active is {most}; it must be between 1 and {MOST_ACTIVE}"
+        report.problem(message, where, path)
     both = set(parameterized.get("MetaRequired", ())) & set(parameterized.get("MetaOptional", ()))
     if both:
         message = (

@@ -16,6 +16,7 @@ import pytest
 from job_protocol.manifest import Entry, Manifest
 from jobferry.signing import Signing
 from tests.e2e.trust import Trust
+from tests.patience import PATIENCE
 from tests.unit.jobferry.signers import make_key
 
 pytestmark = pytest.mark.emulator

@@ -46,16 +46,16 @@ job: put                  yes    yes       yes    yes      -           yes -    
 job: update               yes    yes       yes    yes      -           yes -          -      -
 job: delete               -      -         yes    -        -           -   -          -      -
 jobs: get many            yes    -         -      yes      -           yes -          -      -
-jobs: query               -      yes       yes    -        -           yes -          -      -
+jobs: query               yes    yes       yes    -        -           yes -          -      -
 allocation: get           yes    yes       yes    yes      -           yes -          yes    -
 allocation: put           yes    yes       yes    yes      -           yes -          -      -
 allocation: update        yes    yes       yes    yes      -           yes -          yes    -
 allocation: delete        -      -         yes    -        -           -   -          -      -
-allocations: query        -      yes       yes    -        -           yes -          -      -
+allocations: query        yes    yes       yes    -        -           yes -          -      -
 both: transact            yes    yes       yes    yes      -           yes -          -      -
 heartbeat: get            yes    yes       yes    yes      -           yes -          yes    -
 heartbeat: update         yes    yes       yes    yes      -           yes -          yes    -
-heartbeats: query         -      yes       yes    -        -           yes -          -      -
+heartbeats: query         yes    yes       yes    -        -           yes -          -      -
 control item: get         yes    yes       yes    yes      -           yes -          -      -
 control item: put         yes    yes       yes    yes      -           yes -          -      -
 control item: update      yes    yes       yes    yes      -           yes -          -      -

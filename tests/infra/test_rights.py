@@ -46,6 +46,7 @@ def test_intake_may_do_this_and_nothing_else(production: Synthesized) -> None:
                 "dynamodb:BatchGetItem",
                 "dynamodb:GetItem",
                 "dynamodb:PutItem",
+                "dynamodb:Query",
                 "dynamodb:UpdateItem",
             ],
             ["<JobTable.Arn>"],

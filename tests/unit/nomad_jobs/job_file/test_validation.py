@@ -205,6 +205,10 @@ def test_a_view_of_a_job_that_is_registered_again_states_no_default_resources() 
             'job "j" > parameterized: Unknown payload requirement: "must"',
         ),
         (
+            job(ParameterizedJob={"MaxActive": 0}),
+            'job "j" > parameterized: max_active is 0; it must be between 1 and 100',
+        ),
+        (
             job(ParameterizedJob={"MetaRequired": ["a", "b"], "MetaOptional": ["b"]}),
             'job "j" > parameterized: Required and optional meta keys should be disjoint. '
             "Following keys exist in both: [b]",
