@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from benchmarks.api_calls import drive, submission, usual_calls
 from benchmarks.bench import Bench
 from benchmarks.lambda_calls import gb_seconds
 from benchmarks.prices import PRICES
@@ -16,10 +18,14 @@ from benchmarks.result import Result, Table, Verdict
 from local_cloud.deployment import archive
 from local_cloud.emulator import PYTHON
 
-HANDLERS = ("lambdas.intake", "lambdas.publisher")
+HANDLERS = ("lambdas.intake", "lambdas.publisher", "lambdas.api")
 MEMORIES = (0.125, 0.25, 0.5, 1.0)
 ZIP_LIMIT = 6 * 1024 * 1024
 """Bytes of the functions' zip archive, ours to keep."""
+
+IMPORT_LIMIT = 0.3
+OWN_LIMIT = 0.015
+"""Seconds: of importing a handler, and of a warm call of the API without its waits for AWS."""
 
 _LOOK = """
 import json, sys, time, resource
@@ -89,6 +95,22 @@ def bundle(template_folder: Path) -> Path:
     return found[0]
 
 
+def _warm_api(bench: Bench, code: Path) -> list[tuple[str, float, float, float, int]]:
+    """For each usual call of the API: its own time, its CPU time, and its requests."""
+    job_id = f"api-{uuid.uuid4().hex}"
+    driven = drive(
+        bench.rig.emulator,
+        code,
+        usual_calls(job_id, site="api"),
+        before=[submission(job_id, site="api")],
+        rounds=20 if bench.quick else 100,
+    )
+    return [
+        (name, call.wall * 1000, call.own_cpu * 1000, call.cpu * 1000, len(call.requests))
+        for name, call in driven.calls.items()
+    ]
+
+
 def run(bench: Bench) -> Result:
     """Look at the bundle that was deployed, and import its handlers."""
     code = bundle(bench.directory / "cdk.out")
@@ -106,6 +128,7 @@ def run(bench: Bench) -> Result:
                 median(look.memory for look in looks),
             )
         )
+    warm = _warm_api(bench, code)
     price = PRICES["lambda-gb-second"].dollars
     billed = [
         (
@@ -123,11 +146,18 @@ def run(bench: Bench) -> Result:
         title="The Lambda functions",
         method=(
             "Imports in fresh processes of the emulator's interpreter, medians of "
-            f"{rounds}. The billed time is computed: {_CPU * 1000:.0f} ms of CPU, stretched by the "
-            "share of a CPU that the memory gives, and assumed latencies of the services."
+            f"{rounds}. A warm call's own time is that in the handler without boto3's requests, in "
+            "a process like the function's. The billed time is computed: "
+            f"{_CPU * 1000:.0f} ms of CPU, stretched by the share of a CPU that the memory gives, "
+            "and assumed latencies of the services."
         ),
         tables=[
             Table("Imports", ("handler", "modules", "wall s", "CPU s", "memory MiB"), rows),
+            Table(
+                "Warm calls of the HTTP API, medians",
+                ("call", "own ms", "own CPU ms", "with boto3, CPU ms", "requests to AWS"),
+                warm,
+            ),
             Table(
                 "Billed time of a warm call, and dollars per million",
                 ("call", *(f"{memory * 1024:.0f} MB" for memory in MEMORIES)),
@@ -135,10 +165,26 @@ def run(bench: Bench) -> Result:
             ),
         ],
         verdicts=[
+            *(
+                Verdict(
+                    f"a warm {call} at most {OWN_LIMIT * 1000:.0f} ms of its own",
+                    f"{own:.1f} ms",
+                    own <= OWN_LIMIT * 1000,
+                )
+                for call, own, *_ in warm
+            ),
+            *(
+                Verdict(
+                    f"importing {handler} at most {IMPORT_LIMIT * 1000:.0f} ms",
+                    f"{wall * 1000:.0f} ms",
+                    wall <= IMPORT_LIMIT,
+                )
+                for handler, _, wall, _, _ in rows
+            ),
             Verdict(
                 f"zip archive under {ZIP_LIMIT / 2**20:.0f} MiB",
                 f"{size / 2**20:.2f} MiB",
                 size < ZIP_LIMIT,
-            )
+            ),
         ],
     )

@@ -62,11 +62,12 @@ def answer(asked: Asked, identity: Identity, services: Services, repeatable: Rep
         repeatable=key is not None,
         services=services,
     )
+    run, finish = route.runner(), route.finisher()
     try:
-        found = route.run(call) if key is None else _once(call, key, asked, route.run, repeatable)
+        found = run(call) if key is None else _once(call, key, asked, run, repeatable)
     except Conflict as error:
         raise Refused(409, str(error), "repeat the request") from error
-    return found if route.finish is None else replace(found, body=route.finish(call, found.body))
+    return found if finish is None else replace(found, body=finish(call, found.body))
 
 
 def _once(

@@ -11,8 +11,7 @@ import sys
 from typing import Any
 
 from lambdas.answering import MAX_KEY
-from lambdas.routes.files import NEXT_OFFSET
-from lambdas.routes.jobs import NEXT_PAGE
+from lambdas.routes.declared.parameters import NEXT_OFFSET, NEXT_PAGE
 from lambdas.routes.route import Parameter, Route
 from lambdas.routes.table import ROUTES
 from lambdas.rules.api_answers import ANSWERS

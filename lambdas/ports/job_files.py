@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from job_protocol import object_keys
-from lambdas.ports.submitted_files import MODE_METADATA
+
+MODE_METADATA = "file-permissions"
 
 _PAGE = 1000
 _URL_SECONDS = 3600

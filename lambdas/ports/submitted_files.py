@@ -8,9 +8,9 @@ from typing import Any
 
 from job_protocol import object_keys
 from job_protocol.manifest import Entry
+from lambdas.ports.job_files import MODE_METADATA
 from lambdas.rules.submission import AnnouncedFile, InlineFile
 
-MODE_METADATA = "file-permissions"
 URL_SECONDS = 3600
 _AT_ONCE = 16
 

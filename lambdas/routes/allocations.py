@@ -9,6 +9,7 @@ from job_protocol.allocation import Allocation
 from job_protocol.job import Job
 from lambdas.errors import Refused
 from lambdas.ports.job_reader import JobFilter
+from lambdas.routes.declared.parameters import NEXT_PAGE
 from lambdas.routes.elements import (
     MAX_SHOWN,
     shown_element,
@@ -16,10 +17,9 @@ from lambdas.routes.elements import (
     specification,
     specifications,
 )
-from lambdas.routes.jobs import NEXT_PAGE, PAGE, refuse_filter
-from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
+from lambdas.routes.jobs import refuse_filter
+from lambdas.routes.route import Answer, Call
 from lambdas.rules import nomad_views, pagination
-from lambdas.rules.identity import Access
 from lambdas.rules.task_groups import element_count
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -137,63 +137,3 @@ def _of_evaluation(call: Call) -> Allocation:
         if error.status != 404:
             raise
         raise Refused(404, "eval not found", error.remedy) from error
-
-
-_LIST = (
-    *SITE,
-    Parameter(name="prefix", description="What their ids begin with."),
-    *PAGE,
-)
-
-ROUTES = (
-    Route(
-        method="GET",
-        path="/v1/allocations",
-        name="listAllocations",
-        summary="The current allocations of a site's jobs, newest first.",
-        access=Access.READ,
-        run=list_allocations,
-        parameters=_LIST,
-        answers={200: "AllocationList"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/allocation/{alloc_id}",
-        name="readAllocation",
-        summary="An allocation, by its id or the begin of it.",
-        access=Access.READ,
-        run=read_allocation,
-        parameters=SITE,
-        answers={200: "Allocation"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/evaluations",
-        name="listEvaluations",
-        summary="The evaluations behind the current allocations of a site's jobs, newest first.",
-        access=Access.READ,
-        run=list_evaluations,
-        parameters=_LIST,
-        answers={200: "EvaluationList"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/evaluation/{eval_id}",
-        name="readEvaluation",
-        summary="The evaluation that led to an allocation; both have the same id.",
-        access=Access.READ,
-        run=read_evaluation,
-        parameters=SITE,
-        answers={200: "Evaluation"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/evaluation/{eval_id}/allocations",
-        name="listAllocationsOfEvaluation",
-        summary="The allocation that an evaluation led to.",
-        access=Access.READ,
-        run=allocations_of_evaluation,
-        parameters=SITE,
-        answers={200: "AllocationList"},
-    ),
-)

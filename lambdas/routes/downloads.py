@@ -5,10 +5,9 @@ from __future__ import annotations
 from lambdas.errors import Refused
 from lambdas.ports.job_files import Stored
 from lambdas.routes.allocations import the_element
-from lambdas.routes.jobs import NEXT_PAGE
-from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
+from lambdas.routes.declared.parameters import NEXT_PAGE
+from lambdas.routes.route import Answer, Call
 from lambdas.rules import file_tree, pagination
-from lambdas.rules.identity import Access
 from lambdas.rules.status_document import iso
 
 
@@ -55,35 +54,3 @@ def _shown(path: str, stored: Stored) -> dict[str, object]:
         "ETag": stored.etag,
         "Checksum": checksum,
     }
-
-
-ROUTES = (
-    Route(
-        method="GET",
-        path="/v1/client/fs/tree/{alloc_id}",
-        name="listTree",
-        summary="Everything under the job's prefix, in the order of the paths.",
-        access=Access.READ,
-        run=list_tree,
-        parameters=(
-            *SITE,
-            Parameter(name="under", description="What the paths begin with."),
-            Parameter(name="after", description="Only paths that come after this one."),
-            Parameter(name="next_token", description=f"The header {NEXT_PAGE} of the page before."),
-        ),
-        answers={200: "FlatFileList"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/client/fs/url/{alloc_id}",
-        name="locateFile",
-        summary="Where a file can be fetched in pieces, and by which checksum it is verified.",
-        access=Access.READ,
-        run=locate,
-        parameters=(
-            *SITE,
-            Parameter(name="path", description="The path in the job's directory.", required=True),
-        ),
-        answers={200: "Download"},
-    ),
-)

@@ -12,9 +12,9 @@ from job_protocol.states import ClientStatus
 from lambdas.ports.specifications import Version
 from lambdas.routes.route import Call
 from lambdas.rules import nomad_views
+from lambdas.rules.file_tree import SCRIPT_TASK
 from lambdas.rules.site_health import SiteHealth
 from lambdas.rules.task_groups import (
-    SCRIPT_TASK,
     element_of,
     own_elements,
     place_of,
@@ -33,6 +33,8 @@ _AT_ONCE = 16
 
 def specification(call: Call, job: Job) -> Version | None:
     """The version of a registered job or a child; None for a script."""
+    if job.registration is None:
+        return None
     return call.services.specifications(job.site).of(job)
 
 

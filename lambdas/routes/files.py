@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from lambdas.errors import Refused
 from lambdas.ports.job_files import JobFiles, Stat
 from lambdas.routes.allocations import the_element
+from lambdas.routes.declared.parameters import NEXT_OFFSET, NEXT_PAGE
 from lambdas.routes.elements import specification
-from lambdas.routes.jobs import NEXT_PAGE
-from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
+from lambdas.routes.route import Answer, Call
 from lambdas.rules import file_tree, pagination
-from lambdas.rules.identity import Access
-from lambdas.rules.task_groups import SCRIPT_TASK, place_of
+from lambdas.rules.file_tree import SCRIPT_TASK
+from lambdas.rules.task_groups import place_of
 
-NEXT_OFFSET = "X-Jobferry-Next-Offset"
 _BYTES = "application/octet-stream"
 _TEXT = "text/plain; charset=utf-8"
 
@@ -190,93 +189,3 @@ def _piece(
         headers={NEXT_OFFSET: str(start + len(raw))},
         content_type=_BYTES,
     )
-
-
-_PATH = Parameter(name="path", description="The path in the allocation's directory.")
-_NEEDED_PATH = Parameter(
-    name="path", description="The path in the allocation's directory.", required=True
-)
-
-
-_FROM = (
-    Parameter(name="offset", description="Bytes from the origin.", kind="integer"),
-    Parameter(
-        name="origin",
-        description="Where the offset counts from; from the end it counts backwards.",
-        choices=("start", "end"),
-    ),
-)
-
-
-def _route(
-    action: str,
-    name: str,
-    run: Callable[[Call], Answer],
-    *parameters: Parameter,
-    answers: dict[int, str | None],
-) -> Route:
-    return Route(
-        method="GET",
-        path=f"/v1/client/fs/{action}/{{alloc_id}}",
-        name=name,
-        summary=(run.__doc__ or "").strip(),
-        access=Access.READ,
-        run=run,
-        parameters=(*SITE, *parameters),
-        answers=answers,
-    )
-
-
-ROUTES = (
-    _route(
-        "ls",
-        "listFiles",
-        list_files,
-        _PATH,
-        Parameter(name="next_token", description=f"The header {NEXT_PAGE} of the page before."),
-        answers={200: "FileList"},
-    ),
-    _route("stat", "statFile", stat_file, _PATH, answers={200: "File"}),
-    _route("cat", "readFile", cat_file, _NEEDED_PATH, answers={200: None, 307: None}),
-    _route(
-        "readat",
-        "readFileAt",
-        read_at,
-        _NEEDED_PATH,
-        Parameter(name="offset", description="The first byte.", kind="integer", required=True),
-        Parameter(
-            name="limit",
-            description=f"How many bytes; at most {file_tree.MAX_CHUNK} come at once.",
-            kind="integer",
-            least=1,
-            required=True,
-        ),
-        answers={200: None},
-    ),
-    _route("stream", "streamFile", stream_file, _NEEDED_PATH, *_FROM, answers={200: None}),
-    _route(
-        "logs",
-        "readLogs",
-        logs,
-        Parameter(name="task", description="The task; a script's is `script`.", required=True),
-        Parameter(
-            name="type",
-            description="Which log.",
-            choices=tuple(file_tree.LOG_TYPES),
-            required=True,
-        ),
-        *_FROM,
-        Parameter(
-            name="plain",
-            description="Bytes as they are, instead of Nomad's frames in JSON.",
-            kind="boolean",
-        ),
-        Parameter(
-            name="follow",
-            description="What is there is answered at once, also with this; ask again from the "
-            f"offset in the header {NEXT_OFFSET}.",
-            kind="boolean",
-        ),
-        answers={200: None},
-    ),
-)

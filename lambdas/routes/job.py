@@ -1,32 +1,21 @@
-"""Routes about one job: what it is, why it waits, what happened; start, stop and wait."""
+"""Routes that tell about one job: what it is, why it waits, what happened, and its end."""
 
 from __future__ import annotations
-
-import re
 
 from job_protocol import identifiers
 from job_protocol.allocation import Allocation
 from job_protocol.dispatch_file import DISPATCH_PATH
 from job_protocol.job import Job
 from job_protocol.states import JobStatus, Role
-from lambdas.errors import Conflict, Refused
-from lambdas.purge_requests import NoSuchJob
+from lambdas.routes.declared.job import MAX_WAIT
 from lambdas.routes.elements import group_names, shown_elements, specification, statuses
-from lambdas.routes.jobs import submitted
-from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
+from lambdas.routes.route import Answer, Call
 from lambdas.rules import history, nomad_views, registered_views
-from lambdas.rules.identity import Access
-from lambdas.submitting import Submitter
 from nomad_jobs.run_script.run_facts import read_meta
-
-MAX_WAIT = 20
-"""Seconds; API Gateway ends a request after 30."""
 
 _MAX_ATTEMPTS = 99
 _MAX_FACTS = 1024 * 1024
 _CHILDREN_PAGES = 10
-_TRIES = 8
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def _job(call: Call) -> Job:
@@ -126,195 +115,3 @@ def wait(call: Call) -> Answer:
             return _shown(call, job)
         call.services.sleep(min(pause, left))
         pause = min(pause * 1.5, 2.0)
-
-
-def stop(call: Call) -> Answer:
-    """Stop the job's current run, or a template; a job that is over stays as it is."""
-    job = _stopped(call)
-    if call.query.get("purge"):
-        try:
-            job = call.services.purging().ask(job.site, job.id)
-        except NoSuchJob as error:
-            raise Refused(404, "job not found", str(error)) from error
-    return Answer(
-        body={
-            "EvalID": job.current or "",
-            "EvalCreateIndex": 1,
-            "JobModifyIndex": job.registration.index if job.registration else job.rev,
-            "Index": job.rev,
-            "ID": job.id,
-            "Status": job.status.value,
-            "Note": job.note,
-        }
-    )
-
-
-def _stopped(call: Call) -> Job:
-    for _ in range(_TRIES):
-        job = _job(call)
-        if job.role is Role.TEMPLATE:
-            try:
-                return call.services.registering(job.site).stop(job)
-            except Conflict:
-                continue
-        if job.active:
-            runs = call.services.runs(job.site)
-            asked_by = f"stop by {call.identity.name}"
-            try:
-                job = runs.stop(job, sequencer=job.sequencer, asked_by=asked_by)
-            except Conflict:
-                continue
-        return job
-    raise Conflict(f"job {call.job_id!r} kept changing")
-
-
-def missing_files(call: Call) -> Answer:
-    """What of a submission has not arrived, and how to put it."""
-    site = call.services.one_site(call.query, call.identity).name
-    upload = _upload_id(call.query["upload"])
-    requests = call.services.submitting(site).announcing.missing(call.job_id, upload)
-    body = {"ID": call.job_id, "Site": site, "Upload": upload, "Uploads": requests}
-    return Answer(body=body)
-
-
-def _upload_id(value: object) -> str:
-    if not isinstance(value, str) or not _UUID.fullmatch(value):
-        raise Refused(
-            400, "Upload is missing or no id", "state the Upload that the submission answered"
-        )
-    return value
-
-
-def start(call: Call) -> Answer:
-    """Run a submission whose files have been put; their checksums are verified first."""
-    body = call.body if isinstance(call.body, dict) else {}
-    upload, task_token = _upload_id(body.get("Upload")), body.get("TaskToken")
-    if task_token is not None and not (isinstance(task_token, str) and task_token):
-        raise Refused(400, "TaskToken must be a text", "state it as Step Functions gave it")
-    site = call.services.one_site(call.query, call.identity).name
-    submitting = call.services.submitting(site)
-    kept = submitting.files.announced(upload)
-    if kept is not None and kept["job"] == call.job_id and kept["dispatch"] is not None:
-        children = call.services.children(site)
-        return Answer(body=submitted(children.start(kept, submitter=call.identity.name)))
-    job = submitting.start(
-        call.job_id,
-        upload,
-        submitter=Submitter(name=call.identity.name, key=call.key),
-        task_token=task_token,
-    )
-    return Answer(body=submitted(job))
-
-
-ROUTES = (
-    Route(
-        method="GET",
-        path="/v1/job/{job_id}/summary",
-        name="readSummary",
-        summary="How many allocations of the job are in which state.",
-        access=Access.READ,
-        run=summary,
-        parameters=SITE,
-        answers={200: "Summary"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/job/{job_id}/allocations",
-        name="listAllocationsOfJob",
-        summary="The allocations of the job's current run, the newest first.",
-        access=Access.READ,
-        run=allocations,
-        parameters=SITE,
-        answers={200: "AllocationList"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/job/{job_id}/evaluations",
-        name="listEvaluationsOfJob",
-        summary="The evaluations of the job's current run, the newest first.",
-        access=Access.READ,
-        run=evaluations,
-        parameters=SITE,
-        answers={200: "EvaluationList"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/job/{job_id}/events",
-        name="listEventsOfJob",
-        summary="What happened to the job's current run, oldest first.",
-        access=Access.READ,
-        run=events,
-        parameters=SITE,
-        answers={200: "EventList"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/job/{job_id}/wait",
-        name="waitForJob",
-        summary="The job as soon as it is dead, else as it is when the time is up.",
-        access=Access.READ,
-        run=wait,
-        parameters=(
-            *SITE,
-            Parameter(
-                name="seconds",
-                description="How long to wait, in seconds.",
-                kind="integer",
-                most=MAX_WAIT,
-            ),
-        ),
-        answers={200: "Job"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/job/{job_id}/start",
-        name="listMissingFiles",
-        summary="What of a submission has not arrived, and how to put it: an upload that broke "
-        "off goes on from there.",
-        access=Access.SUBMIT,
-        run=missing_files,
-        parameters=(
-            *SITE,
-            Parameter(name="upload", description="The id of the submission.", required=True),
-        ),
-        answers={200: "Announced"},
-    ),
-    Route(
-        method="POST",
-        path="/v1/job/{job_id}/start",
-        name="startJob",
-        summary="Run a submission whose announced files have been put.",
-        access=Access.SUBMIT,
-        run=start,
-        parameters=SITE,
-        body="Start",
-        answers={200: "Submitted"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/job/{job_id}",
-        name="readJob",
-        summary="A job, with the reason why it waits.",
-        access=Access.READ,
-        run=read_job,
-        parameters=SITE,
-        answers={200: "Job"},
-    ),
-    Route(
-        method="DELETE",
-        path="/v1/job/{job_id}",
-        name="stopJob",
-        summary="Stop the job's current run, or a template, whose children go on; purge it.",
-        access=Access.SUBMIT,
-        run=stop,
-        parameters=(
-            *SITE,
-            Parameter(
-                name="purge",
-                description="Whether everything of it is removed as soon as it has ended.",
-                kind="boolean",
-            ),
-        ),
-        answers={200: "Stopped"},
-    ),
-)

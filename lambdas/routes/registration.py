@@ -1,4 +1,4 @@
-"""Routes that take Nomad jobs: parse, validate, plan and register; and what was registered."""
+"""Routes that take Nomad jobs: validate, plan and register; and what was registered."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from job_protocol.object_keys import Problem
 from job_protocol.states import Role
 from lambdas.errors import Refused
 from lambdas.ports.specifications import Version
+from lambdas.routes import templating
 from lambdas.routes.elements import specification
-from lambdas.routes.route import SITE, Answer, Call, Route
+from lambdas.routes.route import Answer, Call
 from lambdas.routes.services import DEFAULT_SITE
-from lambdas.rules import registered_views, registration
-from lambdas.rules.identity import Access
+from lambdas.rules import registered_views, registration, registration_views
 from lambdas.rules.periodic import Periodic
 from lambdas.rules.registration import Examined
 from lambdas.rules.signed_registration import NotSigned, Signed, read_signed
 from lambdas.rules.site_health import first_with_room
 from lambdas.submitting import Submitter
-from nomad_jobs.job_file.defaults import canonical
-from nomad_jobs.job_file.reading import read_job_file
-from nomad_jobs.job_file.variables import VariableFile
 from nomad_jobs.run_script.render import JobRefused
 
-_FILE = "job.nomad"
-_VARIABLES = "variables"
 
+def body_of(call: Call) -> Mapping[str, Any]:
+    """The JSON object of a request.
 
-def _body(call: Call) -> Mapping[str, Any]:
+    Raises:
+        Refused: there is none.
+    """
     if not isinstance(call.body, Mapping):
         raise Refused(400, "the body must be a JSON object", "see docs/openapi.json")
     return call.body
@@ -42,7 +41,7 @@ def _job_of(call: Call) -> Mapping[str, Any]:
     Raises:
         Refused: there is none, or its id is not that of the path.
     """
-    job = _body(call).get("Job")
+    job = body_of(call).get("Job")
     if not isinstance(job, Mapping):
         raise Refused(400, "Job must be specified", 'send {"Job": {"ID": ..., ...}}')
     if "job_id" in call.path and job.get("ID") != call.job_id:
@@ -50,29 +49,9 @@ def _job_of(call: Call) -> Mapping[str, Any]:
     return job
 
 
-def parse(call: Call) -> Answer:
-    """Read a job file: HCL, or Nomad's JSON."""
-    body = _body(call)
-    text, variables = body.get("JobHCL"), body.get("Variables") or ""
-    if not isinstance(text, str) or not text:
-        raise Refused(400, "Job spec is empty", "state the job file's text in JobHCL")
-    if not isinstance(variables, str):
-        raise Refused(400, "Variables must be a text", "state the text of a variable file")
-    files = (VariableFile(_VARIABLES, variables),) if variables else ()
-    found = read_job_file(text, file=_FILE, variable_files=files)
-    if found.job is None:
-        raise refused(tuple(map(registration.as_problem, found.problems)))
-    if body.get("Canonicalize") is not True:
-        return Answer(body=found.job)
-    examined = registration.examine(found.job, places=found.places)
-    if examined.job is None:
-        raise refused(examined.problems)
-    return Answer(body=canonical(examined.job))
-
-
 def validate(call: Call) -> Answer:
     """Whether a job may be registered."""
-    return Answer(body=registered_views.validation_view(registration.examine(_job_of(call))))
+    return Answer(body=registration_views.validation_view(registration.examine(_job_of(call))))
 
 
 def plan(call: Call) -> Answer:
@@ -84,11 +63,11 @@ def plan(call: Call) -> Answer:
     periodic = job.get("Periodic")
     now = call.services.clock()
     next_launch = Periodic.of_job(periodic).next_after(now) if periodic is not None else None
-    shown = registered_views.plan_view(
+    shown = registration_views.plan_view(
         there,
         old.job if old is not None else None,
         job,
-        diff=_body(call).get("Diff") is True,
+        diff=body_of(call).get("Diff") is True,
         next_launch=next_launch,
         warnings=examined.warnings,
     )
@@ -97,12 +76,12 @@ def plan(call: Call) -> Answer:
 
 def register(call: Call) -> Answer:
     """Register a job: a batch job runs, a template waits for dispatches or its next launch."""
-    body, stated = _body(call), _job_of(call)
+    body, stated = body_of(call), _job_of(call)
     there = _registered(call, str(stated.get("ID", "")))
     site = there.site if there is not None else _site(call, stated)
     limit = call.services.sites[site].limits.array
     examined = registration.examine(stated, most_elements=limit)
-    found = call.services.registering(site).register(
+    found = templating.registering(call.services, site).register(
         _accepted(examined),
         Submitter(name=call.identity.name, key=call.key),
         enforced=_enforced(body),
@@ -218,71 +197,3 @@ def _version(job: Job, version: Version) -> dict[str, Any]:
         time=version.time,
         current=job,
     )
-
-
-ROUTES = (
-    Route(
-        method="POST",
-        path="/v1/jobs",
-        name="registerJob",
-        summary="Register a Nomad job: a batch job runs, a template waits for dispatches or its "
-        "next launch.",
-        access=Access.SUBMIT,
-        run=register,
-        parameters=SITE,
-        body="NomadJob",
-        answers={200: "Registered"},
-    ),
-    Route(
-        method="POST",
-        path="/v1/jobs/parse",
-        name="parseJob",
-        summary="Read a job file: HCL, or Nomad's JSON.",
-        access=Access.READ,
-        run=parse,
-        body="JobFile",
-        answers={200: "Specification"},
-    ),
-    Route(
-        method="POST",
-        path="/v1/validate/job",
-        name="validateJob",
-        summary="Whether a job may be registered.",
-        access=Access.READ,
-        run=validate,
-        body="NomadJob",
-        answers={200: "Validation"},
-    ),
-    Route(
-        method="POST",
-        path="/v1/job/{job_id}/plan",
-        name="planJob",
-        summary="What registering a job would change.",
-        access=Access.READ,
-        run=plan,
-        parameters=SITE,
-        body="NomadJob",
-        answers={200: "Plan"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/job/{job_id}/versions",
-        name="listVersionsOfJob",
-        summary="The registered versions of a job, the newest first.",
-        access=Access.READ,
-        run=versions,
-        parameters=SITE,
-        answers={200: "Versions"},
-    ),
-    Route(
-        method="POST",
-        path="/v1/job/{job_id}",
-        name="updateJob",
-        summary="Register a Nomad job under the id in the path.",
-        access=Access.SUBMIT,
-        run=register,
-        parameters=SITE,
-        body="NomadJob",
-        answers={200: "Registered"},
-    ),
-)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from job_protocol import identifiers
 from job_protocol.states import Outcome
 from lambdas.errors import Refused
-from lambdas.routes.jobs import submitted
-from lambdas.routes.route import SITE, Answer, Call, Route
-from lambdas.rules.identity import Access
+from lambdas.routes import writing
+from lambdas.routes.route import Answer, Call
+from lambdas.routes.scripts import submitted
 from lambdas.runs import Cause
 
 
@@ -30,22 +30,7 @@ def retry(call: Call) -> Answer:
         time=services.clock(),
         submitter=call.identity.name,
     )
-    again = services.runs(job.site).start_again(job, cause)
+    again = writing.runs(services, job.site).start_again(job, cause)
     if again is None:
         raise Refused(409, f"no inputs of job {job.id!r} are recorded", "submit it again")
     return Answer(body=submitted(again))
-
-
-ROUTES = (
-    Route(
-        method="POST",
-        path="/v1/job/{job_id}/retry",
-        name="retryJob",
-        summary="Run a dead job again, with the same object versions and settings; of an array, "
-        "the elements that are not complete.",
-        access=Access.SUBMIT,
-        run=retry,
-        parameters=SITE,
-        answers={200: "Submitted"},
-    ),
-)

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Literal
 
 from lambdas.errors import Refused
@@ -117,12 +118,14 @@ class Route:
         name: its operation id.
         summary: what it does, a sentence.
         access: what the caller must be allowed.
-        run: answers a call.
+        run: where the function is that answers a call, as `module:name`. It is imported for the
+            first request, so that a cold start loads nothing that few requests need.
         parameters: its query parameters.
         body: the schema of the request's body, by name.
         answers: the schema of the answer's body by status code; None for bytes.
         repeatable: whether a repeated `Idempotency-Key` gets the first answer again.
-        finish: makes the body that is sent of the one that is kept for a repetition.
+        finish: where the function is that makes the body that is sent of the one that is kept for
+            a repetition, if they differ.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -130,12 +133,21 @@ class Route:
     name: str
     summary: str
     access: Access
-    run: Callable[[Call], Answer]
+    run: str
     parameters: tuple[Parameter, ...] = ()
     body: str | None = None
     answers: Mapping[int, str | None]
     repeatable: bool = True
-    finish: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None
+    finish: str | None = None
+
+    def runner(self) -> Callable[[Call], Answer]:
+        """The function that answers a call."""
+        found: Callable[[Call], Answer] = _imported(self.run)
+        return found
+
+    def finisher(self) -> Callable[[Call, dict[str, Any]], dict[str, Any]] | None:
+        """The function that makes the body that is sent of the one that is kept."""
+        return None if self.finish is None else _imported(self.finish)
 
     def match(self, path: str) -> dict[str, str] | None:
         """The values of the placeholders if the path is this route's, else None."""
@@ -157,6 +169,11 @@ class Route:
         return found
 
 
+def _imported(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
 def _pattern(path: str) -> re.Pattern[str]:
     pieces = _PLACEHOLDER.split(path)
     regex = "".join(
@@ -171,9 +188,3 @@ def _pattern(path: str) -> re.Pattern[str]:
 def json_text(value: Any) -> str:
     """The text of an answer."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-SITE = (
-    Parameter(name="site", description="The site; the default is dc1, or the only one."),
-    Parameter(name="region", description="The same as `site`, as Nomad's clients call it."),
-)

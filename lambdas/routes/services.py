@@ -10,28 +10,21 @@ from job_protocol.allocation import Allocation
 from job_protocol.items import SCHEMA_VERSION
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus, Desired, Role
-from lambdas.children import Children
 from lambdas.errors import Refused
-from lambdas.launching import Launching
 from lambdas.ports.api_tokens import ApiTokens
 from lambdas.ports.job_files import JobFiles
 from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_reader import JobReader
 from lambdas.ports.job_table import JobTable
-from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_controls import SiteControls
 from lambdas.ports.site_directory import Site
 from lambdas.ports.specifications import Specifications
-from lambdas.ports.submitted_files import SubmittedFiles
 from lambdas.ports.templates import Templates
-from lambdas.purge_requests import PurgeRequests
-from lambdas.registering import Registering
 from lambdas.rules import waiting
 from lambdas.rules.dependencies import waiting_sentence
 from lambdas.rules.identity import Identity
 from lambdas.rules.site_health import SiteHealth, health_of
-from lambdas.runs import Runs
-from lambdas.submitting import Submitting
+from lambdas.turns import Turns
 
 DEFAULT_SITE = "dc1"
 DEFAULT_REGION = "global"
@@ -47,61 +40,36 @@ class Services:
         reader: the job table, for reading.
         tokens: the API tokens.
         controls: what operators want of the sites.
-        s3: a boto3 S3 client for the ports of each site.
+        s3: gives a boto3 S3 client for the ports of each site; many requests need none.
         sites: the deployment's sites, by name.
         clock: the time in seconds since the epoch.
         sleep: waits for some seconds.
         new_secret: makes a random text that nobody can guess.
         new_id: makes a random UUID.
         templates: what the job table says of templates.
-        purge_queue: the queue of jobs that the purger has to work on.
+        purge_queue: gives the queue of jobs that the purger has to work on.
     """
 
     table: JobTable
     reader: JobReader
     tokens: ApiTokens
     controls: SiteControls
-    s3: Any
+    s3: Callable[[], Any]
     sites: Mapping[str, Site]
     clock: Callable[[], int]
     sleep: Callable[[float], None]
     new_secret: Callable[[], str]
     new_id: Callable[[], str]
     templates: Templates
-    purge_queue: JobQueue
+    purge_queue: Callable[[], JobQueue]
 
     def files(self, site: str) -> JobFiles:
         """The files of a site's jobs."""
-        return JobFiles(self.s3, self.sites[site].bucket)
-
-    def runs(self, site: str) -> Runs:
-        """The runs of a site's jobs."""
-        bucket = SiteBucket(self.s3, self.sites[site].bucket)
-        return Runs(self.table, bucket, self.sites[site], self.clock)
-
-    def submitting(self, site: str) -> Submitting:
-        """Takes script jobs for a site."""
-        return Submitting(self.runs(site), SubmittedFiles(self.s3, self.sites[site].bucket))
+        return JobFiles(self.s3(), self.sites[site].bucket)
 
     def specifications(self, site: str) -> Specifications:
         """The registered versions of a site's jobs."""
-        return Specifications(self.s3, site, self.sites[site].bucket)
-
-    def children(self, site: str) -> Children:
-        """The children of a site's templates."""
-        return Children(self.submitting(site), self.specifications(site), self.templates)
-
-    def registering(self, site: str) -> Registering:
-        """Takes Nomad jobs for a site."""
-        return Registering(self.children(site))
-
-    def launching(self, site: str) -> Launching:
-        """The launches of a site's periodic jobs."""
-        return Launching(self.children(site), self.clock, lambda _job, _reason: None)
-
-    def purging(self) -> PurgeRequests:
-        """Takes requests to purge."""
-        return PurgeRequests(self.table, self.purge_queue, self.clock)
+        return Specifications(self.s3(), site, self.sites[site].bucket)
 
     # ---- sites ----
 
@@ -186,6 +154,11 @@ class Services:
         found = self.reader.allocations(job.site, [job.current]) if job.current else []
         return found[0] if found else None
 
+    @property
+    def turns(self) -> Turns:
+        """Whose turn it is among the children of a template."""
+        return Turns(self.table, self.clock)
+
     def reasons(self, job: Job, allocation: Allocation | None) -> tuple[str, ...]:
         """Why a job waits, each a sentence; empty if it does not.
 
@@ -199,7 +172,7 @@ class Services:
             ClientStatus.QUEUED,
         ):
             return ()
-        turn = self.runs(job.site).turns.sentence(job)
+        turn = self.turns.sentence(job)
         if turn is not None and allocation.desired is not Desired.STOP:
             return (turn,)
         others = waiting_sentence(job)

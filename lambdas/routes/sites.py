@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from job_protocol import identifiers
 from lambdas.errors import Refused
-from lambdas.routes.jobs import PAGE, refuse_filter
-from lambdas.routes.route import Answer, Call, Parameter, Route
+from lambdas.routes.jobs import refuse_filter
+from lambdas.routes.route import Answer, Call
 from lambdas.rules import site_views
-from lambdas.rules.identity import Access
 
 
 def list_sites(call: Call) -> Answer:
@@ -57,65 +56,3 @@ def read_node(call: Call) -> Answer:
         if identifiers.node(name) == call.path["node_id"]:
             return Answer(body=site_views.node_view(call.services.health(name)))
     raise Refused(404, "node not found", "GET /v1/nodes lists them: each is a site")
-
-
-ROUTES = (
-    Route(
-        method="GET",
-        path="/v1/sites",
-        name="listSites",
-        summary="The sites with their health.",
-        access=Access.READ,
-        run=list_sites,
-        answers={200: "SiteList"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/site/{name}",
-        name="readSite",
-        summary="A site with its health.",
-        access=Access.READ,
-        run=read_site,
-        answers={200: "Site"},
-    ),
-    Route(
-        method="POST",
-        path="/v1/site/{name}/drain",
-        name="drainSite",
-        summary="Let a site claim nothing new; what it holds goes on.",
-        access=Access.MANAGE,
-        run=drain,
-        answers={200: "Site"},
-    ),
-    Route(
-        method="POST",
-        path="/v1/site/{name}/resume",
-        name="resumeSite",
-        summary="Let a drained site claim again.",
-        access=Access.MANAGE,
-        run=resume,
-        answers={200: "Site"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/nodes",
-        name="listNodes",
-        summary="The sites as Nomad's nodes.",
-        access=Access.READ,
-        run=list_nodes,
-        parameters=(
-            Parameter(name="prefix", description="What their ids begin with."),
-            PAGE[-1],
-        ),
-        answers={200: "NodeList"},
-    ),
-    Route(
-        method="GET",
-        path="/v1/node/{node_id}",
-        name="readNode",
-        summary="A site as one of Nomad's nodes.",
-        access=Access.READ,
-        run=read_node,
-        answers={200: "Node"},
-    ),
-)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from lambdas.errors import Refused
-from lambdas.routes import (
+from lambdas.routes.declared import (
     allocations,
+    downloads,
     files,
     job,
     jobs,
     registration,
+    rerun,
     sites,
     templates,
     tokens,
 )
-from lambdas.routes.downloads import ROUTES as DOWNLOADS
-from lambdas.routes.rerun import ROUTES as RERUN
 from lambdas.routes.route import JOB_ID, Route
 
 ROUTES: tuple[Route, ...] = (
@@ -24,8 +24,8 @@ ROUTES: tuple[Route, ...] = (
     *job.ROUTES,
     *allocations.ROUTES,
     *files.ROUTES,
-    *DOWNLOADS,
-    *RERUN,
+    *downloads.ROUTES,
+    *rerun.ROUTES,
     *sites.ROUTES,
     *tokens.ROUTES,
 )

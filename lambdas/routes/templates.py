@@ -15,12 +15,13 @@ from lambdas.announcing import Announced
 from lambdas.children import Wanted, token_hash
 from lambdas.errors import Conflict, Refused
 from lambdas.ports.specifications import Version
+from lambdas.routes import templating, writing
 from lambdas.routes.registration import refused_run
-from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
+from lambdas.routes.route import Answer, Call
 from lambdas.rules import dispatch as rules
 from lambdas.rules.dispatch import Dispatch
-from lambdas.rules.identity import Access
 from lambdas.rules.submission import AnnouncedFile
+from lambdas.rules.submission_form import read_announced
 from nomad_jobs.run_script.render import JobRefused
 
 _TRIES = 8
@@ -31,7 +32,7 @@ def dispatch(call: Call) -> Answer:
     """Dispatch a parameterized job; a large payload is announced, and put by the client."""
     body = call.body if isinstance(call.body, Mapping) else {}
     template = call.services.job(call.job_id, call.query, call.identity)
-    children = call.services.children(template.site)
+    children = templating.children(call.services, template.site)
     if template.kind is not JobKind.PARAMETERIZED or template.registration is None:
         raise _nomads(f'Specified job "{template.id}" is not a parameterized job')
     version = children.specification(template)
@@ -65,7 +66,7 @@ def with_payload_request(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     announced = Announced(job_id=body["ID"], upload=body["Upload"])
     return {
         **body,
-        "Uploads": call.services.submitting(body["Site"]).announcing.requests(announced),
+        "Uploads": writing.submitting(call.services, body["Site"]).announcing.requests(announced),
     }
 
 
@@ -125,8 +126,6 @@ def _announced(body: Mapping[str, Any]) -> AnnouncedFile | None:
     stated = body.get("PayloadUpload")
     if stated is None:
         return None
-    from lambdas.rules.submission_form import read_announced
-
     if body.get("Payload"):
         raise Refused(400, "both Payload and PayloadUpload", "state one of them")
     if not isinstance(stated, Mapping):
@@ -159,7 +158,7 @@ def _nomads(message: str) -> Refused:
 
 
 def _dispatched(call: Call, child: Job) -> dict[str, Any]:
-    waiting = call.services.runs(child.site).turns.sentence(child)
+    waiting = call.services.turns.sentence(child)
     return {
         "DispatchedJobID": child.id,
         "EvalID": child.current or "",
@@ -182,7 +181,7 @@ def force(call: Call) -> Answer:
         if not template.launches:
             message = f'can\'t force run non-tracked job "{template.id}" (default)'
             raise Refused(400, message, "register it again: it was stopped")
-        launching = call.services.launching(template.site)
+        launching = templating.launching(call.services, template.site)
         try:
             version: Version = launching.children.specification(template)
             child = launching.force(template, version, submitter=call.identity.name)
@@ -199,36 +198,3 @@ def force(call: Call) -> Answer:
             }
         )
     raise Conflict(f"job {call.job_id!r} kept changing")
-
-
-ROUTES = (
-    Route(
-        method="POST",
-        path="/v1/job/{job_id}/dispatch",
-        name="dispatchJob",
-        summary="Dispatch a parameterized job. A payload over 16 KiB is announced and put by the "
-        "request that the answer names; then the child is started.",
-        access=Access.SUBMIT,
-        run=dispatch,
-        parameters=(
-            *SITE,
-            Parameter(
-                name="idempotency_token",
-                description="Two dispatches of one job with the same token are one.",
-            ),
-        ),
-        body="Dispatch",
-        answers={200: "Dispatched", 202: "Announced"},
-        finish=with_payload_request,
-    ),
-    Route(
-        method="POST",
-        path="/v1/job/{job_id}/periodic/force",
-        name="forcePeriodicJob",
-        summary="Launch a periodic job now, whatever else of it runs.",
-        access=Access.SUBMIT,
-        run=force,
-        parameters=SITE,
-        answers={200: "Forced"},
-    ),
-)

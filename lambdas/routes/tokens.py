@@ -7,10 +7,10 @@ from typing import Any
 from job_protocol.object_keys import Problem
 from lambdas.errors import Refused
 from lambdas.ports.api_tokens import ApiToken
-from lambdas.routes.jobs import NEXT_PAGE
-from lambdas.routes.route import Answer, Call, Parameter, Route
+from lambdas.routes.declared.parameters import NEXT_PAGE
+from lambdas.routes.route import Answer, Call
 from lambdas.rules import pagination
-from lambdas.rules.identity import SCOPES, Access
+from lambdas.rules.identity import SCOPES
 from lambdas.rules.status_document import iso
 
 _MAX_NAME = 128
@@ -112,48 +112,3 @@ def _shown(token: ApiToken) -> dict[str, Any]:
         "Creator": token.creator,
         "ExpirationTime": iso(token.expires),
     }
-
-
-ROUTES = (
-    Route(
-        method="GET",
-        path="/v1/acl/tokens",
-        name="listTokens",
-        summary="The API tokens, without their secrets.",
-        access=Access.MANAGE,
-        run=list_tokens,
-        parameters=(
-            Parameter(name="next_token", description=f"The header {NEXT_PAGE} of the last page."),
-        ),
-        answers={200: "TokenList"},
-    ),
-    Route(
-        method="POST",
-        path="/v1/acl/token",
-        name="createToken",
-        summary="Make an API token; its secret is told once and kept nowhere.",
-        access=Access.MANAGE,
-        run=create,
-        body="NewToken",
-        answers={200: "TokenWithSecret"},
-        repeatable=False,
-    ),
-    Route(
-        method="GET",
-        path="/v1/acl/token/self",
-        name="readOwnToken",
-        summary="Who the caller is, and what that caller may do.",
-        access=Access.READ,
-        run=own,
-        answers={200: "Caller"},
-    ),
-    Route(
-        method="DELETE",
-        path="/v1/acl/token/{accessor}",
-        name="revokeToken",
-        summary="Revoke an API token: from then on it is refused.",
-        access=Access.MANAGE,
-        run=revoke,
-        answers={200: "Revoked"},
-    ),
-)

@@ -18,9 +18,10 @@ from job_protocol.job import Job
 from job_protocol.job_settings import DEFAULT_PRIORITY, JobSettings
 from job_protocol.states import ClientStatus, Desired, JobKind, Outcome, Role
 from lambdas.rules.derivation import message_of
+from lambdas.rules.file_tree import SCRIPT_TASK
 from lambdas.rules.site_health import SiteHealth
 from lambdas.rules.status_document import array_details, iso
-from lambdas.rules.task_groups import SCRIPT_TASK, Place, element_of, place_of, status_of
+from lambdas.rules.task_groups import Place, element_of, place_of, status_of
 
 _NAMESPACE = "default"
 _LAUNCHED = re.compile(r"/periodic-[0-9]+$")

@@ -9,11 +9,9 @@ from typing import Any
 from job_protocol.allocation import Allocation
 from job_protocol.elements import Element, ElementsError, ElementState
 from job_protocol.states import ClientStatus
+from lambdas.rules.file_tree import SCRIPT_TASK
 from nomad_jobs.run_script.element_folders import element_folder
 from nomad_jobs.run_script.specification import read_job
-
-SCRIPT_TASK = "script"
-"""Task group and task of a job that is a script, so that Nomad's clients have names to show."""
 
 _CLIENT_STATUS = {
     ElementState.QUEUED: ClientStatus.QUEUED,

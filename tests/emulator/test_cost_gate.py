@@ -10,12 +10,14 @@ import json
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.api_calls import drive, submission, usual_calls
 from benchmarks.exchange import Exchange
 from benchmarks.functions import HANDLERS, ZIP_LIMIT, bundle, import_handler
 from benchmarks.idle_pass import MOST_REQUESTS
@@ -59,13 +61,30 @@ WRITE_UNITS_OF_A_JOB = {
 MODULES = {
     "lambdas.intake": 490,
     "lambdas.publisher": 480,
+    "lambdas.api": 605,
 }
 """What a cold start imports; a new library shows here."""
 
+OF_FEW_REQUESTS = {
+    *("pydantic", "aws_lambda_powertools.utilities.idempotency"),
+    # Job files, what is made of them, and whatever takes a submission.
+    *("nomad_jobs.job_file", "nomad_jobs.run_script", "lambdas.rules.settings_form"),
+    *("lambdas.registering", "lambdas.submitting", "lambdas.runs"),
+}
 NOT_IMPORTED = {
     "lambdas.intake": {"pydantic", "aws_lambda_powertools.event_handler"},
     "lambdas.publisher": {"pydantic", "aws_lambda_powertools.event_handler"},
+    "lambdas.api": OF_FEW_REQUESTS,
 }
+
+REQUESTS_OF_A_CALL = {
+    # The job, its allocation; as it waits: heartbeats, the site's control item, what is ahead.
+    "read": ["GetItem", "BatchGetItem", "Query", "BatchGetItem", "Query"],
+    "list": ["Query"],
+    # Before and after the script is put, the job; then the run.
+    "submit": ["GetItem", "PutObject", "GetItem", "TransactWriteItems"],
+}
+OF_NO_USUAL_CALL = {"pydantic", "nomad_jobs.job_file.reading", "lambdas.registering"}
 
 MODULES_OF_AN_IDLE_PASS = 440
 NOT_IN_AN_IDLE_PASS = {
@@ -155,6 +174,22 @@ def test_a_cold_start_imports_no_more_than_it_did(assembly: Assembly, handler: s
     modules = import_handler(handler, bundle(assembly.directory)).modules
     assert len(modules) <= MODULES[handler]
     assert modules & NOT_IMPORTED[handler] == set()
+
+
+@pytest.mark.parametrize("name", REQUESTS_OF_A_CALL)
+def test_a_warm_call_of_the_api_asks_aws_no_more_than_it_did(
+    deployed: DeployedStack, assembly: Assembly, name: str
+) -> None:
+    job_id = f"cost-{uuid.uuid4().hex}"
+    driven = drive(
+        deployed.emulator,
+        bundle(assembly.directory),
+        {name: usual_calls(job_id, site="osaka")[name]},
+        before=[] if name == "submit" else [submission(job_id, site="osaka")],
+    )
+    requests = [request.partition(" ")[2] for request in driven.calls[name].requests]
+    assert requests == REQUESTS_OF_A_CALL[name]
+    assert driven.modules & OF_NO_USUAL_CALL == set()
 
 
 def test_an_idle_pass_imports_no_more_than_it_did(deployed: DeployedStack, rig: Rig) -> None:

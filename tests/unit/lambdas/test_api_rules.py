@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from job_protocol import object_keys
 from job_protocol.states import ClientStatus, Outcome
 from lambdas.errors import Refused
-from lambdas.routes.route import Parameter
+from lambdas.routes.route import Answer, Call, Parameter
 from lambdas.routes.table import ROUTES, route_of
 from lambdas.rules import file_tree, history, nomad_views, pagination
 from lambdas.rules.identity import Access, caller_of
@@ -93,6 +93,13 @@ def test_every_action_on_a_job_is_a_word_that_no_job_id_ends_in() -> None:
         if route.path.startswith("/v1/job/") and not route.path.endswith("}")
     }
     assert actions <= object_keys.API_WORDS
+
+
+def test_every_route_names_a_function_that_takes_a_call() -> None:
+    for route in ROUTES:
+        assert [*get_type_hints(route.runner()).items()] == [("call", Call), ("return", Answer)]
+        finish = route.finisher()
+        assert finish is None or next(iter(get_type_hints(finish))) == "call"
 
 
 def test_another_method_and_another_path_are_told_apart() -> None:

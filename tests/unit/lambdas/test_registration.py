@@ -12,7 +12,7 @@ from job_protocol.elements import Element, Elements, ElementState
 from job_protocol.job import Registration
 from job_protocol.job_settings import JobSettings
 from job_protocol.states import ClientStatus, JobKind, JobStatus, Outcome, Role
-from lambdas.rules.registered_views import plan_view, registered_view
+from lambdas.rules.registered_views import registered_view
 from lambdas.rules.registration import (
     Step,
     enforcement_refusal,
@@ -21,6 +21,7 @@ from lambdas.rules.registration import (
     step_of,
     update_refusal,
 )
+from lambdas.rules.registration_views import plan_view
 from lambdas.rules.task_groups import own_elements, place_of, status_of
 from tests.emulator.registry import a_job as nomad_job
 from tests.unit.lambdas.examples import a_job, an_allocation
