@@ -28,6 +28,7 @@ LEASE_SECONDS = 90
 """Longer than the Lambda's time limit, so that who holds an expired lease no longer runs."""
 
 _TRIES = 20
+_DAY = 24 * 3600
 
 
 class StatusWriter(Protocol):
@@ -165,7 +166,8 @@ class Publication:
             self.workflows.succeed(token, document)
         else:
             self.workflows.fail(token, failure_name(job), job.message or job.word.value)
-        self.table.forget_task_token(job)
+        # A job that is purged has no time of its own to go.
+        self.table.forget_task_token(job, ttl=job.ttl or self.clock() + _DAY)
 
 
 def _told(held: Job) -> Job:

@@ -172,10 +172,10 @@ class JobTable:
         item = self._get(table_keys.task_token(site, job_id, run))
         return str(item["task_token"]) if item is not None and "ttl" not in item else None
 
-    def forget_task_token(self, job: Job) -> None:
-        """Say that the workflow has been told of the run's end, and let the item expire.
+    def forget_task_token(self, job: Job, *, ttl: int) -> None:
+        """Say that the workflow has been told of the run's end; the item may then go.
 
-        Condition: the item is there.
+        Condition: the item is there. `ttl` is when it may go, in seconds since the epoch.
         """
         with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.update_item(
@@ -184,7 +184,7 @@ class JobTable:
                 UpdateExpression="SET #ttl = :ttl",
                 ConditionExpression="attribute_exists(pk)",
                 ExpressionAttributeNames={"#ttl": "ttl"},
-                ExpressionAttributeValues={":ttl": {"N": str(job.ttl or 0)}},
+                ExpressionAttributeValues={":ttl": {"N": str(ttl)}},
             )
 
     def stop_unclaimed(self, read: Job, new: Job, *, now: int, ttl: int, reason: str) -> None:

@@ -175,6 +175,9 @@ def _unknown_word(mark: Mark, job: Job | None) -> Decision:
         "the object contains neither FILE_UPLOAD nor JOB_STOP nor JOB_RETRY",
         "write exactly one of these words into it, as plain text",
     )
-    if job is not None and job.active:
-        return Decision(Action.REASSERT, f"{problem.problem}; {problem.remedy}.")
+    if job is not None and job.role is Role.LEAF and job.outcome is not Outcome.REJECTED:
+        # What does not say what it asks for takes nothing from a run, active or ended.
+        return Decision(
+            Action.REASSERT, f"{problem.problem}; {problem.remedy}. Nothing has changed."
+        )
     return Decision(Action.REJECT, problem=problem)

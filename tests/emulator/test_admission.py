@@ -502,6 +502,23 @@ def test_another_text_gets_the_jobs_word_back_or_a_rejection(user: UserOfASite) 
     assert "neither FILE_UPLOAD nor JOB_STOP" in user.status_document("job0001")["note"]
 
 
+def test_another_text_takes_no_outcome_from_a_run_that_has_ended(user: UserOfASite) -> None:
+    user.uploads("job0001")
+    _end(user, "job0001", ClientStatus.FAILED)
+    ended = user.job("job0001")
+    for garbage in (b"done, thanks\n", b""):
+        assert user.says("job0001", garbage).action is Action.REASSERT
+        _publish(user, "job0001")
+        assert user.status_word("job0001") == b"JOB_FAILED\n"
+    after = user.job("job0001")
+    assert (after.outcome, after.finished, after.ttl) == (Outcome.FAILED, ended.finished, ended.ttl)
+    document = user.status_document("job0001")
+    assert document["outcome"] == "failed"
+    assert "neither FILE_UPLOAD nor JOB_STOP" in document["note"]
+    user.says("job0001", Word.JOB_RETRY)
+    assert user.job("job0001").run == 2
+
+
 # ---- JOB_STOP ----
 
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from job_protocol import object_keys
 from job_protocol.allocation import Allocation
 from job_protocol.job import Job
-from job_protocol.states import ClientStatus, Desired, JobStatus, Word
+from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Word
 from lambdas.admission import Admission
 from lambdas.dependents import Dependents
 from lambdas.errors import Conflict, JobBusy
@@ -374,6 +374,8 @@ class Ferry:
             assert allocation.client_status.terminal or allocation.id == job.current
         asked = sum(word == Word.FILE_UPLOAD.body for word in self.words)
         assert job.run <= asked
+        # Every upload here is valid, so that nothing takes a run's outcome away.
+        assert job.run == 0 or job.outcome is not Outcome.REJECTED
         assert len(self.allocations) <= 2 * asked
         if job.status is JobStatus.DEAD:
             assert (job.word, job.run or None) in {

@@ -136,6 +136,14 @@ def test_a_start_that_is_killed_anywhere_and_repeated_is_one_run(user: UserOfASi
     raise AssertionError("the request never got through")
 
 
+def test_a_task_token_is_forgotten_at_the_time_that_is_given(user: UserOfASite) -> None:
+    submitting(user).submit(a_submission(ID="awaited", TaskToken="t"), ME)
+    job = user.job("awaited")
+    user.jobs.forget_task_token(job, ttl=user.now + 60)
+    assert user.jobs.task_token("dc1", "awaited", job.run) is None
+    assert user.item("T#dc1#awaited", "000001")["ttl"] == user.now + 60
+
+
 def test_the_same_job_id_of_two_requests_is_one_active_run(user: UserOfASite) -> None:
     submission = a_submission(ID="job0001")
     submitting(user).submit(submission, ME)

@@ -23,6 +23,7 @@ class MemoryTable:
     writes: int = 0
     last_seen: int | None = None
     task_tokens: dict[int, str] = field(default_factory=dict)
+    token_ttl: int | None = None
 
     def job(self, site: str, job_id: str) -> Job | None:
         return self.jobs.get(job_id)
@@ -36,8 +37,9 @@ class MemoryTable:
     def task_token(self, site: str, job_id: str, run: int) -> str | None:
         return self.task_tokens.get(run)
 
-    def forget_task_token(self, job: Job) -> None:
+    def forget_task_token(self, job: Job, *, ttl: int) -> None:
         del self.task_tokens[job.run]
+        self.token_ttl = ttl
 
     def replace_job(self, read: Job | None, new: Job) -> None:
         there = self.jobs.get(new.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -90,6 +91,17 @@ def test_a_workflow_is_told_the_end_once(status: ClientStatus, error: str | None
     cloud.publish()
     cloud.publish()
     assert cloud.workflows.told == [("token", error)]
+
+
+def test_a_task_token_that_is_told_goes_with_the_job_and_soon_if_that_is_purged() -> None:
+    cloud = waited_for(ClientStatus.COMPLETE)
+    cloud.publish()
+    assert cloud.table.token_ttl == cloud.job.ttl
+    purged = waited_for(ClientStatus.COMPLETE)
+    purged.table.jobs["job0001"] = replace(purged.job, purge=NOW)
+    purged.publish()
+    # DynamoDB passes over times that are years ago, such as 0.
+    assert (purged.job.ttl, purged.table.token_ttl) == (None, NOW + 24 * 3600)
 
 
 def test_a_workflow_is_told_nothing_before_the_end() -> None:

@@ -44,7 +44,7 @@ TABLE = {
     (Word.JOB_RETRY, "template"): Action.REJECT,
     (None, "none"): Action.REJECT,
     (None, "active"): Action.REASSERT,
-    (None, "dead"): Action.REJECT,
+    (None, "dead"): Action.REASSERT,
     (None, "rejected"): Action.REJECT,
     (None, "folder"): Action.REJECT,
     (None, "template"): Action.REJECT,
@@ -106,6 +106,17 @@ def test_the_note_for_an_active_job_says_what_to_do() -> None:
     assert note is not None
     assert "run 3" in note
     assert "JOB_STOP first" in note
+
+
+@pytest.mark.parametrize("outcome", [None, *Outcome])
+def test_an_unknown_word_takes_no_outcome_from_a_run(outcome: Outcome | None) -> None:
+    job = a_job() if outcome is None else a_dead_job(outcome=outcome)
+    decision = decide(None, a_mark(sequencer="11"), job)
+    if outcome is Outcome.REJECTED:
+        assert decision.action is Action.REJECT
+    else:
+        assert decision.action is Action.REASSERT
+        assert "neither FILE_UPLOAD nor JOB_STOP nor JOB_RETRY" in (decision.note or "")
 
 
 def test_a_stop_without_a_job_names_its_key() -> None:
