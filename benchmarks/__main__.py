@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import burst, data, functions, idle_pass, one_job, scale, waiting
+from benchmarks import burst, data, functions, idle_pass, one_job, profiles, scale, waiting
 from benchmarks.bench import SITES, Bench
 from benchmarks.rendering import markdown, write_page
 from benchmarks.result import Result, Table, stamped
@@ -27,6 +27,7 @@ QUESTIONS: dict[str, Callable[[Bench], Result]] = {
     "data": data.run,
     "functions": functions.run,
     "scale": scale.run,
+    "profiles": profiles.run,
 }
 RESULTS = CHECKOUT / "benchmarks" / "results"
 PAGE = CHECKOUT / "docs" / "benchmarks.md"

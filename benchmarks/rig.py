@@ -18,8 +18,8 @@ from local_cloud.isolation import ROOT_CREDENTIAL, isolated_client
 from local_cloud.synthesis import synthesize
 from tests.e2e.site import Site
 
-ACTORS = ("user", "puller", "intake", "publisher")
-FUNCTIONS = ("intake", "publisher")
+FUNCTIONS = ("intake", "publisher", "api")
+ACTORS = ("user", "puller", *FUNCTIONS)
 FAR = ("user", "puller")
 
 
@@ -116,7 +116,7 @@ def rig(directory: Path, sites: Sequence[str]) -> Iterator[Rig]:
         sites={site: {} for site in sites},
     )
     with (
-        Emulator(directory / "emulator") as emulator,
+        Emulator(directory / "emulator", stream_windows=True) as emulator,
         recorded(emulator, deploy(emulator, assembly), directory) as made,
     ):
         yield made

@@ -92,6 +92,8 @@ class Publication:
             job = self.table.job(site, job_id)
             if job is None or job.v > SCHEMA_VERSION:
                 return None
+            if not job.active and not job.unpublished:
+                return job  # as after most windows of passing states: its end was told meanwhile
             allocation = self._allocation(job)
             derived = derive(job, allocation, self.clock())
             if not derived.job.unpublished:

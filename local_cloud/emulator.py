@@ -56,6 +56,8 @@ class Emulator:
         region: the region that clients and Lambdas see.
         authenticate: whether signatures and IAM policies are enforced, over TLS. The credentials
             `test` stay those of the root; keys of IAM users and roles are checked.
+        stream_windows: whether mappings of a table's stream gather records for the time that they
+            say, as on AWS; without, a change shows sooner.
     """
 
     def __init__(
@@ -65,12 +67,14 @@ class Emulator:
         port: int | None = None,
         region: str = DEFAULT_REGION,
         authenticate: bool = False,
+        stream_windows: bool = False,
         python: Path = PYTHON,
     ) -> None:
         self._temporary = state_dir is None
         self.state_dir = state_dir or Path(tempfile.mkdtemp(prefix="jobferry-emulator-"))
         self.region = region
         self.authenticate = authenticate
+        self.stream_windows = stream_windows
         self._python = python
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
@@ -258,6 +262,8 @@ class Emulator:
         }
         if self.authenticate:
             environment |= {"AUTH": "true", "USE_SSL": "1"}
+        if self.stream_windows:
+            environment["JOBFERRY_STREAM_WINDOWS"] = "1"
         return environment
 
     def _wait_until_it_answers(self) -> None:

@@ -1,16 +1,21 @@
-"""Starts MiniStack, and fills in a condition key of IAM that it leaves out.
+"""Starts MiniStack, and does two things that it leaves out.
 
 It runs under the emulator's own interpreter, as a file: nothing of this project can be imported.
 Without `dynamodb:LeadingKeys` every statement that guards a partition of the job table by it (with
 `Null` beside it) would refuse everything, so nothing about those statements could be tried out.
+Without the windows of stream mappings, which a benchmark asks for, each passing state of a job is
+published at once and costs what AWS would not charge.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 _EQUALITY = re.compile(r"([#\w]+)\s*=\s*(:\w+)")
@@ -81,6 +86,54 @@ def _partition_key(tables: Mapping[str, Any], table: str, index: str | None) -> 
     return None
 
 
+class StreamWindows:
+    """Holds the records of a table's stream back while their mapping gathers them.
+
+    The rule is that of the Lambda guide, "Batching behavior": a window opens with the first record
+    that passes the filters, and ends after its seconds or with a full batch.
+    """
+
+    def __init__(self, lambdas: Any, dynamodb: Any, clock: Callable[[], float]) -> None:
+        """Watch the mappings of an emulator.
+
+        Args:
+            lambdas: its module of Lambda.
+            dynamodb: its module of DynamoDB.
+            clock: monotonic, in seconds.
+        """
+        self._lambdas = lambdas
+        self._dynamodb = dynamodb
+        self._clock = clock
+        self._opened: dict[tuple[str, int], float] = {}
+
+    def ready(self, mappings: Iterator[tuple[str, str, Any]]) -> Iterator[tuple[str, str, Any]]:
+        """Those of the mappings (account, region, mapping) that gather nothing at the moment."""
+        for account, region, mapping in mappings:
+            if not self._gathers(account, region, mapping):
+                yield account, region, mapping
+
+    def _gathers(self, account: str, region: str, mapping: Mapping[str, Any]) -> bool:
+        window = mapping.get("MaximumBatchingWindowInSeconds") or 0
+        table, stream, _ = mapping.get("EventSourceArn", "").partition("/stream/")
+        if not window or not stream:
+            return False
+        name, size = mapping["UUID"], mapping.get("BatchSize", 100)
+        place = {"account_id": account, "region": region}
+        position = self._lambdas._dynamodb_stream_positions.get_scoped(account, region, name) or 0
+        records = self._dynamodb.stream_records_since(
+            table.rsplit("/", 1)[-1], position, size, **place
+        )
+        if not self._lambdas._apply_filter_criteria(records, mapping):
+            return False
+        batch = (name, position)
+        if batch not in self._opened:
+            self._opened[batch] = self._clock()
+            wake = threading.Timer(window, self._lambdas._esm_wake.set)
+            wake.daemon = True
+            wake.start()
+        return len(records) < size and self._clock() - self._opened[batch] < window
+
+
 def main() -> None:
     """Run the emulator until it is stopped."""
     actions: Any = importlib.import_module("ministack.core.iam_actions")
@@ -97,6 +150,11 @@ def main() -> None:
         return context | {"dynamodb:LeadingKeys": found} if found else context
 
     actions.dynamodb_service_context = with_leading_keys
+    if os.environ.get("JOBFERRY_STREAM_WINDOWS"):
+        lambdas: Any = importlib.import_module("ministack.services.lambda_svc")
+        windows = StreamWindows(lambdas, dynamodb, time.monotonic)
+        mappings = lambdas._iter_all_esms
+        lambdas._iter_all_esms = lambda: windows.ready(mappings())
     importlib.import_module("ministack.app").main()
 
 

@@ -53,7 +53,7 @@ REQUESTS_OF_A_JOB = {
 }
 
 WRITE_UNITS_OF_A_JOB = {
-    "intake": 8,  # two items and an entry of an index each, doubled by the transaction
+    "intake": 6,  # two items, doubled by the transaction, and an entry of an index each
     "puller": 5,  # four updates, and the claim takes the entry out of the queue
     "publisher": 12,  # six writes of the job, each with its entry of the list
 }
