@@ -58,7 +58,7 @@ def connect(
         parameter=parameter_of(chosen),
     )
     with typed_errors(f"use the bucket {name}"):
-        return S3Access(s3_client(chosen), name)
+        return S3Access(s3_client(chosen), name, folder_of(os.environ))
 
 
 def connect_api(

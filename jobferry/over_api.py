@@ -104,9 +104,19 @@ class ApiAccess:
             progress(upload.size)
             return str(answer["ID"])
         chosen = upload.job_id if upload.chosen else ""
-        record = UploadRecord(
+        with UploadRecord(
             self._records, self.client.address, document.fingerprint, chosen, *self._sites(sites)
-        )
+        ) as record:
+            return self._put_announced(record, document, upload, progress, sites)
+
+    def _put_announced(
+        self,
+        record: UploadRecord,
+        document: ScriptDocument,
+        upload: Upload,
+        progress: Progress,
+        sites: Sequence[str],
+    ) -> str:
         progress(upload.size - sum(file.size for file in document.announced.values()))
         begun, requests = self._begin(record, document, upload, sites)
 

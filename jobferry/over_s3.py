@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import boto3
-from boto3.s3.transfer import ProgressCallbackInvoker
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from s3transfer.exceptions import CancelledError, RetriesExceededError
-from s3transfer.manager import TransferConfig, TransferManager
 
 from job_protocol import object_keys
 from job_protocol.object_keys import (
@@ -27,30 +23,26 @@ from job_protocol.object_keys import (
 )
 from job_protocol.states import Word
 from jobferry.aws_errors import code_of, is_missing, typed_errors
-from jobferry.checksums import Checksum, agrees
-from jobferry.errors import CloudUnreachable, TransferFailed, UsageError
+from jobferry.errors import TransferFailed, UsageError
 from jobferry.interface import Event, Fetched, Listing, Progress, RemoteFile
 from jobferry.report import Report, report_of
+from jobferry.s3_download import CHUNK, fetch
+from jobferry.s3_upload import TRANSFERS, FileUpload
 from jobferry.shared_inputs import SharedUpload
 from jobferry.upload_plan import LocalFile, Upload
+from jobferry.upload_record import Begun, UploadRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-MODE_METADATA = "file-permissions"
-"""Object metadata: the permission bits in octal, as AWS DataSync and FSx for Lustre write them."""
-
 MOST_LISTED = 200_000
 """Objects that a search for jobs looks at: 200 requests."""
 
-_OCTAL = re.compile(r"[0-7]{3,7}")
-_CHUNK = 256 * 1024
 _WORD_BYTES = 64
-_TRANSFERS = 10
 _LAST = "\U0010ffff"
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
-    max_pool_connections=2 * _TRANSFERS,
+    max_pool_connections=2 * TRANSFERS,
     user_agent_extra="jobferry-client",
 )
 
@@ -87,10 +79,17 @@ class S3Access:
         bucket: the bucket's name.
     """
 
-    def __init__(self, client: S3Client, bucket: str) -> None:
-        """Use `client` for objects of `bucket`."""
+    def __init__(self, client: S3Client, bucket: str, records: Path) -> None:
+        """Use a bucket.
+
+        Args:
+            client: for its objects.
+            bucket: its name.
+            records: where begun uploads are remembered.
+        """
         self._client = client
         self.bucket = bucket
+        self._records = records
 
     def location(self, job_id: str) -> str:
         """The job's prefix as a URL."""
@@ -107,7 +106,7 @@ class S3Access:
         """Search for status objects under a prefix, and read the words of the `limit` newest."""
         found, complete = self._find_jobs(prefix)
         newest = sorted(found, key=lambda job_id: found[job_id], reverse=True)[:limit]
-        with ThreadPoolExecutor(_TRANSFERS) as pool:
+        with ThreadPoolExecutor(TRANSFERS) as pool:
             words = pool.map(lambda job: self._get(status_word_key(job), _WORD_BYTES), newest)
             reports = [
                 Report(job_id, report_of(job_id, word, None).word, {"updated": found[job_id]})
@@ -160,7 +159,9 @@ class S3Access:
                     progress(file.size)
                 else:
                     missing.append(file)
-            self._upload_files(upload.prefix, missing, progress)
+            with self._record(upload.prefix, upload.files) as record:
+                self._upload_files("", upload.prefix, missing, record, progress)
+                record.forget()
             if missing and (changed := upload.changed()):
                 raise TransferFailed(
                     f"{changed[0]} changed while it was uploaded, so that its name says something "
@@ -172,47 +173,55 @@ class S3Access:
                     self._put(f"{upload.prefix}{folder}", b"")
 
     def submit(self, upload: Upload, progress: Progress, sites: Sequence[str] = ()) -> str:
-        """Upload everything in parallel, and when all of it is there, put the mark."""
+        """Upload everything in parallel, and when all of it is there, put the mark.
+
+        Returns:
+            The job id: that of an upload that broke off, if this is the same one.
+        """
         if sites:
             raise UsageError("choosing among several sites needs the API (--via api)")
-        job_id = upload.job_id
-        with typed_errors(f"upload to {self.location(job_id)}"):
-            self._upload_files(input_key(job_id, ""), upload.files, progress)
-            for folder in upload.folders:
-                self._put(input_key(job_id, folder), b"")
-            if upload.settings is not None:
-                self._put(input_key(job_id, SETTINGS), upload.settings)
-            if upload.signed is not None:
-                self._put(input_key(job_id, SIGNED), upload.signed.document)
-                self._put(input_key(job_id, SIGNATURE), upload.signed.signature)
-            self._put(status_word_key(job_id), Word.FILE_UPLOAD.body)
+        own_id = upload.chosen or upload.signed is not None
+        with self._record(upload.job_id if own_id else "", upload.files) as record:
+            job_id = upload.job_id if own_id else self._begun(record) or upload.job_id
+            with typed_errors(f"upload to {self.location(job_id)}"):
+                self._upload_files(job_id, input_key(job_id, ""), upload.files, record, progress)
+                for folder in upload.folders:
+                    self._put(input_key(job_id, folder), b"")
+                if upload.settings is not None:
+                    self._put(input_key(job_id, SETTINGS), upload.settings)
+                if upload.signed is not None:
+                    self._put(input_key(job_id, SIGNED), upload.signed.document)
+                    self._put(input_key(job_id, SIGNATURE), upload.signed.signature)
+                self._put(status_word_key(job_id), Word.FILE_UPLOAD.body)
+            record.forget()
         return job_id
 
-    def _upload_files(self, prefix: str, files: Sequence[LocalFile], progress: Progress) -> None:
-        config = TransferConfig(max_request_concurrency=_TRANSFERS)
-        with TransferManager(self._client, config) as manager:  # an exception cancels the rest
-            futures = [
-                manager.upload(
-                    str(file.source),
-                    self.bucket,
-                    f"{prefix}{file.path}",
-                    extra_args={"Metadata": {MODE_METADATA: f"{file.mode:04o}"}},
-                    subscribers=[ProgressCallbackInvoker(progress)],
-                )
-                for file in files
-            ]
-            for file, future in zip(files, futures, strict=True):
-                try:
-                    future.result()
-                except OSError as error:
-                    raise TransferFailed(
-                        f"{file.path} cannot be read ({error}); the job was not submitted"
-                    ) from error
-                except (CancelledError, RetriesExceededError) as error:
-                    raise CloudUnreachable(
-                        f"the upload of {file.path} broke off ({error}); the job was not "
-                        "submitted, try again"
-                    ) from error
+    def _begun(self, record: UploadRecord) -> str | None:
+        """The id under which these files were begun to be uploaded, unless they became a job."""
+        begun = record.read()
+        return None if begun is None or self.report(begun.job_id) else begun.job_id
+
+    def _record(self, about: str, files: Sequence[LocalFile]) -> UploadRecord:
+        """What is remembered of an upload of these files, as they are now."""
+        rows = [f"{f.source}\n{f.path}\n{f.size}\n{f.mode}\n{f.mtime_ns}" for f in files]
+        return UploadRecord(self._records, f"s3://{self.bucket}", about, *rows)
+
+    def _upload_files(
+        self,
+        job_id: str,
+        prefix: str,
+        files: Sequence[LocalFile],
+        record: UploadRecord,
+        progress: Progress,
+    ) -> None:
+        found = record.read()
+        parts = dict(found.parts) if found is not None else {}
+
+        def remember(path: str, upload: str) -> None:
+            parts[path] = upload
+            record.write(Begun(job_id, self.bucket, "", parts))
+
+        FileUpload(self._client, self.bucket, parts, remember).upload(prefix, files, progress)
 
     def stop(self, job_id: str) -> None:
         """Write `JOB_STOP`."""
@@ -245,54 +254,8 @@ class S3Access:
                     yield RemoteFile(path, row["Size"], int(row["LastModified"].timestamp()))
 
     def fetch(self, job_id: str, path: str, target: IO[bytes], progress: Progress) -> Fetched:
-        """Write the rest of an object to `target`; boto3 or this checks length and checksum."""
-        key = input_key(job_id, path)
-        start = target.seek(0, io.SEEK_END)
-        with typed_errors(f"read s3://{self.bucket}/{key}"):
-            try:
-                if start:
-                    return self._fetch_rest(key, path, target, start, progress)
-                answer = self._client.get_object(Bucket=self.bucket, Key=key)
-            except ClientError as error:
-                if is_missing(error) or code_of(error) in ("PreconditionFailed", "412"):
-                    target.truncate(0)
-                    raise TransferFailed(
-                        f"{path} was deleted or changed at {self.location(job_id)} meanwhile; run "
-                        "it again"
-                    ) from error
-                raise
-            for chunk in answer["Body"].iter_chunks(_CHUNK):
-                target.write(chunk)
-                progress(len(chunk))
-            return Fetched(int(answer["LastModified"].timestamp()), _mode(answer["Metadata"]))
-
-    def _fetch_rest(
-        self, key: str, path: str, target: IO[bytes], start: int, progress: Progress
-    ) -> Fetched:
-        head = self._client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
-        size = head["ContentLength"]
-        start = min(start, size)
-        target.truncate(start)
-        target.seek(start)
-        progress(start)
-        if start < size:
-            answer = self._client.get_object(
-                Bucket=self.bucket, Key=key, Range=f"bytes={start}-", IfMatch=head["ETag"]
-            )
-            for chunk in answer["Body"].iter_chunks(_CHUNK):
-                target.write(chunk)
-                progress(len(chunk))
-        for algorithm, value in (
-            ("SHA256", head.get("ChecksumSHA256")),
-            ("CRC32", head.get("ChecksumCRC32")),
-        ):
-            if value and agrees(target, size, Checksum(algorithm, value)) is False:
-                target.truncate(0)
-                raise TransferFailed(
-                    f"what was fetched of {path} has not the checksum that S3 states; it was "
-                    "thrown away, run it again"
-                )
-        return Fetched(int(head["LastModified"].timestamp()), _mode(head["Metadata"]))
+        """Write the rest of an object to `target`, and verify all of it."""
+        return fetch(self._client, self.bucket, input_key(job_id, path), path, target, progress)
 
     def read(self, job_id: str, path: str, start: int) -> Iterator[bytes]:
         """The content of an object from a byte on; nothing if there is no more, or no object."""
@@ -306,7 +269,7 @@ class S3Access:
                 if is_missing(error) or code_of(error) in ("InvalidRange", "416"):
                     return
                 raise
-            yield from answer["Body"].iter_chunks(_CHUNK)
+            yield from answer["Body"].iter_chunks(CHUNK)
 
     def _get(self, key: str, most: int | None = None) -> bytes | None:
         with typed_errors(f"read s3://{self.bucket}/{key}"):
@@ -321,11 +284,6 @@ class S3Access:
 
     def _put(self, key: str, body: bytes) -> None:
         self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
-
-
-def _mode(metadata: Mapping[str, str]) -> int | None:
-    stated = metadata.get(MODE_METADATA, "")
-    return int(stated, 8) & 0o777 if _OCTAL.fullmatch(stated) else None
 
 
 def _iso(moment: datetime) -> str:

@@ -157,7 +157,8 @@ class JobFiles:
             ]
             part_size = None
             if sums and "-" in sums[0][1]:
-                first = self._client.head_object(**target, PartNumber=1)
+                first = self._client.get_object(**target, PartNumber=1, IfMatch=answer["ETag"])
+                first["Body"].close()
                 part_size = int(first["ContentLength"])
         except self._client.exceptions.ClientError as error:
             if error.response["Error"]["Code"] in ("404", "NoSuchKey"):

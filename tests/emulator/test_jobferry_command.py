@@ -318,7 +318,7 @@ def test_a_search_for_jobs_does_not_list_what_lies_behind_a_mark(
         s3.put_object(Bucket=plain_bucket, Key=name, Body=b"JOB_QUEUED\n")
     requests: list[str] = []
     s3.meta.events.register("before-call.s3.ListObjectsV2", lambda **_: requests.append("list"))
-    listing = over_s3.S3Access(s3, plain_bucket).reports("", 10)
+    listing = over_s3.S3Access(s3, plain_bucket, user.home).reports("", 10)
     assert {report.job for report in listing.reports} == {"a", "b"}
     assert (listing.total, listing.complete, len(requests)) == (2, True, 2)
 
@@ -389,7 +389,7 @@ def test_a_right_that_is_missing_is_exit_code_4(user: User) -> None:
     s3.meta.events.register("before-call.s3.GetObject", refuse)
     try:
         with pytest.raises(CloudRefused, match="do not have the right") as refused:
-            over_s3.S3Access(s3, user.bucket).report("job0001")
+            over_s3.S3Access(s3, user.bucket, user.home).report("job0001")
     finally:  # the emulator's clients are shared by all tests
         s3.meta.events.unregister("before-call.s3.GetObject", refuse)
     assert refused.value.exit_code == 4

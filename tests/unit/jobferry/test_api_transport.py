@@ -187,14 +187,30 @@ def test_small_files_travel_in_the_document_and_large_ones_are_announced(
 
 
 def test_a_begun_upload_is_remembered_until_it_is_over(tmp_path: Path) -> None:
-    record = UploadRecord(tmp_path / "uploads", "https://a", "content")
-    assert record.read() is None
-    begun = Begun("job", "dc1", "id")
-    record.write(begun)
-    assert UploadRecord(tmp_path / "uploads", "https://a", "content").read() == begun
-    assert UploadRecord(tmp_path / "uploads", "https://a", "other").read() is None
-    record.forget()
-    assert record.read() is None
+    def record(about: str = "content") -> UploadRecord:
+        return UploadRecord(tmp_path / "uploads", "https://a", about)
+
+    begun = Begun("job", "dc1", "id", {"big": "upload"})
+    with record() as first:
+        assert first.read() is None
+        first.write(begun)
+        with record() as meanwhile:  # another submission of the same files, at the same time
+            assert meanwhile.read() is None
+            meanwhile.forget()
+    with record("other") as other:
+        assert other.read() is None
+    with record() as again:
+        assert again.read() == begun
+        again.forget()
+        assert again.read() is None
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_without_a_place_for_it_nothing_is_remembered(tmp_path: Path) -> None:
+    (tmp_path / "uploads").touch()
+    with UploadRecord(tmp_path / "uploads", "https://a") as record:
+        record.write(Begun("job", "dc1", "id"))
+        assert record.read() is None
 
 
 # ---- reports and settings ----
