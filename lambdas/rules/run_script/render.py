@@ -15,6 +15,7 @@ from lambdas.rules.run_script.run_facts import (
     FactsRefused,
     RunFacts,
     dispatch_file,
+    row_files,
 )
 from lambdas.rules.run_script.run_settings import run_settings
 from lambdas.rules.run_script.script_text import script_text
@@ -92,7 +93,7 @@ def render_facts(
     """
     try:
         settings = run_settings(read_job(job)[0], facts)
-        files = {DISPATCH_PATH: dispatch_file(facts)}
+        files = {DISPATCH_PATH: dispatch_file(facts), **row_files(facts)}
     except FactsRefused as refused:
         remedy = "correct the dispatch"
         raise JobRefused([Problem(facts.job_id, str(refused), remedy)]) from refused

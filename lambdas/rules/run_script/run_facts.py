@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 DISPATCH_PATH = ".nomad/dispatch"
 PAYLOAD_PATH = ".nomad/payload"
+_ROWS_PATH = ".nomad/sweep"
+_ROWS_IN_A_FILE = 1000
+"""An element reads no more than these to find its own; `nomad_row` knows the number, too."""
 
 
 class FactsRefused(ValueError):
@@ -26,6 +29,7 @@ class RunFacts:
         parent_id: the template that it is a child of.
         meta: what a dispatch gave.
         payload: what a dispatch gave; empty is none.
+        rows: of a sweep, what each element has of metadata besides.
         namespace, region: Nomad's.
     """
 
@@ -36,6 +40,7 @@ class RunFacts:
     parent_id: str | None = None
     meta: Mapping[str, str] = field(default_factory=dict)
     payload: bytes = b""
+    rows: Sequence[Mapping[str, str]] = ()
     namespace: str = "default"
     region: str = "global"
 
@@ -59,6 +64,22 @@ def dispatch_file(facts: RunFacts) -> bytes:
         **{f"meta.{key}": value for key, value in sorted(facts.meta.items())},
     }
     return b"".join(_record(facts.job_id, name, value) for name, value in records.items())
+
+
+def row_files(facts: RunFacts) -> dict[str, bytes]:
+    """The rows of a sweep: of each element its records, ended by an empty one.
+
+    Raises:
+        FactsRefused: as `dispatch_file`.
+    """
+    rows = [
+        b"".join(_record(facts.job_id, *pair) for pair in row.items()) + b"\0" for row in facts.rows
+    ]
+    starts = range(0, len(rows), _ROWS_IN_A_FILE)
+    return {
+        f"{_ROWS_PATH}.{start // _ROWS_IN_A_FILE}": b"".join(rows[start : start + _ROWS_IN_A_FILE])
+        for start in starts
+    }
 
 
 def read_meta(content: bytes) -> dict[str, str]:
