@@ -44,6 +44,7 @@ class Registration:
         script: S3 version id of a template's run script (`object_keys.template_input_key`).
         script_size: bytes of it.
         signed, signature: of a template that was signed, the document and its signature.
+        rows: how many elements a child has that was dispatched with a sweep.
     """
 
     version: int
@@ -54,6 +55,28 @@ class Registration:
     script_size: int | None = None
     signed: Kept | None = decoded_by(_kept, default=None)
     signature: Kept | None = decoded_by(_kept, default=None)
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """The run that follows when the current one of a changed job has ended.
+
+    Attributes:
+        allocation: its first allocation, which is there already.
+        upload: the id of the request that caused it.
+        time: when that was, in seconds since the epoch.
+        submitter: who asked.
+    """
+
+    allocation: str
+    upload: str
+    time: int
+    submitter: str | None = None
+
+
+def _replacement(attributes: Mapping[str, Any]) -> Replacement:
+    return from_attributes(Replacement, attributes)
 
 
 def _problems(rows: list[dict[str, str]]) -> tuple[Problem, ...]:
@@ -104,6 +127,7 @@ class Job:
         ttl: when the item may be deleted.
         registration: the registered version, of a job that was made from a Nomad job.
         earlier: the names of the versions before, the newest first.
+        replacement: what follows the current run; the registered version is that of it already.
         parent: the template that this job is a child of.
         next_due: when a periodic job launches next.
         launched: children of a periodic job without overlap, or of a parameterized one with
@@ -148,6 +172,7 @@ class Job:
     purge: int | None = None
     registration: Registration | None = decoded_by(_registration, default=None)
     earlier: tuple[str, ...] = decoded_by(tuple, default=())
+    replacement: Replacement | None = decoded_by(_replacement, default=None)
     parent: str | None = None
     next_due: int | None = None
     launched: tuple[str, ...] = decoded_by(tuple, default=())

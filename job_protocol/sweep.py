@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from job_protocol.elements import MAX_ARRAY
@@ -68,10 +69,14 @@ class Sweep:
         )
 
 
-def read_sweep(body: bytes) -> Sweep:
+def read_sweep(body: bytes, *, metadata: bool = False) -> Sweep:
     """Read a table.
 
     Empty lines are passed over. A byte order mark, as spreadsheets write it, does not count.
+
+    Args:
+        body: the table.
+        metadata: whether its columns are keys of Nomad's metadata, not variables as they stand.
 
     Raises:
         SweepError: it cannot be a sweep.
@@ -90,7 +95,7 @@ def read_sweep(body: bytes) -> Sweep:
         for row in reader:
             if row:
                 rows.append(tuple(row))
-                _check_row(reader.line_num, rows)
+                _check_row(reader.line_num, rows, _check_keys if metadata else _check_names)
     except csv.Error as error:
         raise SweepError(f"line {reader.line_num}: {error}") from error
     if len(rows) < 2:
@@ -100,10 +105,12 @@ def read_sweep(body: bytes) -> Sweep:
     return Sweep(rows[0], tuple(rows[1:]))
 
 
-def _check_row(line: int, rows: list[tuple[str, ...]]) -> None:
+def _check_row(
+    line: int, rows: list[tuple[str, ...]], check_names: Callable[[tuple[str, ...]], None]
+) -> None:
     names, row = rows[0], rows[-1]
     if len(rows) == 1:
-        _check_names(names)
+        check_names(names)
     elif len(row) != len(names):
         raise SweepError(f"line {line}: it has {len(row)} values for {len(names)} names")
     elif sum(len(value.encode()) for value in row) > MAX_ROW_BYTES:
@@ -124,5 +131,19 @@ def _check_names(names: tuple[str, ...]) -> None:
                 f"column {number + 1} is named {name!r}, which the shell or the scheduler uses: "
                 "choose another name"
             )
+    _check_distinct(names)
+
+
+def _check_keys(names: tuple[str, ...]) -> None:
+    if len(names) > MAX_COLUMNS:
+        raise SweepError(f"it has {len(names)} columns; at most {MAX_COLUMNS} are taken")
+    for number, name in enumerate(names):
+        if not name or "=" in name:
+            raise SweepError(f"column {number + 1} is named {name!r}, which is no key of metadata")
+    _check_distinct(names)
+
+
+def _check_distinct(names: tuple[str, ...]) -> None:
+    for number, name in enumerate(names):
         if name in names[:number]:
             raise SweepError(f"two columns are named {name!r}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from job_protocol.sweep import MAX_SWEEP_BYTES, SweepError, read_sweep
 from jobferry.api_client import http_session, job_path
 from jobferry.completion import complete_jobs
 from jobferry.errors import UsageError
@@ -33,11 +34,15 @@ _INLINE = 16 * 1024
         "jobferry job dispatch encrypter secret.txt",
         "echo hello | jobferry job dispatch -meta user=ann encrypter -",
         "jobferry job dispatch -detach -idempotency-token 2026-11-25 nightly",
+        "jobferry job dispatch --sweep values.csv --max-running 20 study",
     )
     + """
 
 Runs a parameterized job once: the payload is INPUT, or the standard input (-). Two dispatches of
-one job with the same idempotency token are one.""",
+one job with the same idempotency token are one.
+
+With --sweep the run is an array: an element for each row of a CSV file, whose first row names keys
+of metadata; an empty cell gives none. Each element has its values as NOMAD_META_key.""",
 )
 @click.argument("job", shell_complete=complete_jobs)
 @click.argument("payload", metavar="[INPUT|-]", required=False)
@@ -45,6 +50,18 @@ one job with the same idempotency token are one.""",
 @click.option("--idempotency-token", metavar="TEXT", help="Makes it repeatable.")
 @click.option("--id-prefix-template", metavar="TEXT", help="Words in the new job's id.")
 @click.option("--priority", type=click.IntRange(1, 100), help="Of this run.")
+@click.option(
+    "--sweep",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="CSV: an element for each row, with its values as metadata.",
+)
+@click.option(
+    "--max-running",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many elements of a sweep run at once.",
+)
 @click.option("--detach", is_flag=True, help="Do not tell what comes of it.")
 @click.option("--verbose", is_flag=True, help="Whole ids.")
 @place_options
@@ -55,6 +72,8 @@ def dispatch_job(
     idempotency_token: str | None,
     id_prefix_template: str | None,
     priority: int | None,
+    sweep: Path | None,
+    max_running: int | None,
     detach: bool,
     verbose: bool,
     as_json: bool,
@@ -66,7 +85,11 @@ def dispatch_job(
         "Meta": _meta(meta),
         "IdPrefixTemplate": id_prefix_template,
         "Priority": priority,
+        "Sweep": _table(sweep) if sweep is not None else None,
+        "MaxRunning": max_running,
     }
+    if max_running is not None and sweep is None:
+        raise UsageError("--max-running is for the elements of a --sweep")
     body = {name: value for name, value in stated.items() if value}
     answer = _dispatched(access, job, body, _read(payload), idempotency_token)
     if as_json:
@@ -87,6 +110,19 @@ def _read(payload: str | None) -> bytes:
         return sys.stdin.buffer.read() if payload == "-" else Path(payload).read_bytes()
     except OSError as error:
         raise UsageError(f"{payload} cannot be read: {error}") from error
+
+
+def _table(sweep: Path) -> str:
+    """The table of a sweep; what is wrong with it as a table is said without a request."""
+    try:
+        with sweep.open("rb") as content:
+            body = content.read(MAX_SWEEP_BYTES + 1)
+        read_sweep(body, metadata=True)
+    except OSError as error:
+        raise UsageError(f"--sweep {sweep}: it cannot be read ({error.strerror})") from error
+    except SweepError as error:
+        raise UsageError(f"--sweep {sweep}: {error}") from error
+    return body.decode("utf-8-sig")
 
 
 def _meta(stated: tuple[str, ...]) -> dict[str, str]:

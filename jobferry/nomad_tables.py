@@ -16,6 +16,8 @@ from jobferry.rendering import aligned, printable, table
 
 _COLUMNS = ("Queued", "Starting", "Running", "Failed", "Complete", "Lost")
 _NONE = "<none>"
+_MOST_PLACED = 20
+"""Allocations that are named when an evaluation is watched; with -verbose all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +258,15 @@ def monitor_lines(
     ]
     if deployment := evaluation.get("DeploymentID"):
         lines.append(f'    Evaluation within deployment: "{view.id(deployment)}"')
+    placed = list(allocations)
+    shown = placed if view.verbose or len(placed) <= _MOST_PLACED else placed[:_MOST_PLACED]
     lines += [
         f'    Allocation "{view.id(one["ID"])}" created: node "{view.id(one.get("NodeID", ""))}", '
         f'group "{printable(one.get("TaskGroup", ""))}"'
-        for one in allocations
+        for one in shown
     ]
+    if more := len(placed) - len(shown):
+        lines.append(f"    ... and {more} further allocations")
     return [
         *lines,
         f'    Evaluation status changed: "pending" -> "{status}"',

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from job_protocol import identifiers, object_keys
@@ -19,10 +19,11 @@ from lambdas.errors import Conflict, Refused
 from lambdas.ports.job_items import Birth
 from lambdas.ports.specifications import Specifications, Version
 from lambdas.ports.templates import Templates
+from lambdas.rules.dispatch_sweep import swept_job
 from lambdas.rules.submission import AnnouncedFile, InlineFile
 from lambdas.runs import Cause, Runs
 from lambdas.submitting import Submitting
-from nomad_jobs.run_script.render import render_facts
+from nomad_jobs.run_script.render import render_facts, render_script
 from nomad_jobs.run_script.run_facts import RunFacts
 
 _TRIES = 12
@@ -44,6 +45,9 @@ class Wanted:
         cause: what tells this request from others: the same cause is the same child.
         meta: what the dispatch gave.
         payload: what the dispatch gave; empty is none.
+        rows: of a dispatch with a sweep, the metadata of each element.
+        max_running: how many of these run at once at most; None leaves it to the scheduler.
+        priority: what the dispatch stated; None is the template's.
         submitter: who asked for it; None is the launcher.
         advanced: the template as it was read and as it shall be, if it changes in the same write.
         token: what tells this dispatch from others, hashed; None if nothing does.
@@ -53,6 +57,9 @@ class Wanted:
     cause: str
     meta: Mapping[str, str] = field(default_factory=dict)
     payload: bytes = b""
+    rows: tuple[Mapping[str, str], ...] = ()
+    max_running: int | None = None
+    priority: int | None = None
     submitter: str | None = None
     advanced: tuple[Job, Job] | None = None
     token: str | None = None
@@ -108,14 +115,25 @@ class Children:
         if (there := self._there(wanted)) is not None:
             return there
         settings, entries = self._inputs(template, version, wanted)
-        return self._start(template, wanted, entries, settings, _registration(template))
+        return self._start(template, wanted, entries, settings, _registration(template, wanted))
 
     def _inputs(
         self, template: Job, version: Version, wanted: Wanted
     ) -> tuple[JobSettings, list[Entry]]:
-        settings, files = render_facts(version.job, self._facts(template, version, wanted))
+        rows = len(wanted.rows) or None
+        job = swept_job(version.job, rows)
+        settings, facts = render_facts(job, self._facts(template, version, wanted))
+        settings = replace(
+            settings,
+            priority=wanted.priority or settings.priority,
+            max_running=wanted.max_running if (rows or 1) > 1 else None,
+        )
+        files, kept = dict(facts), self._kept(template)
+        if rows is not None:
+            # The elements have other folders than the one of the template's script.
+            files = {object_keys.SCRIPT: render_script(job), **files}
+            kept = [entry for entry in kept if entry.path != object_keys.SCRIPT]
         inline = tuple(InlineFile(path=path, content=body) for path, body in files.items())
-        kept = self._kept(template)
         return settings, [*kept, *self.submitting.files.put(wanted.id, inline)]
 
     def _there(self, wanted: Wanted) -> Job | None:
@@ -146,6 +164,7 @@ class Children:
             parent_id=template.id,
             meta=wanted.meta,
             payload=wanted.payload,
+            rows=wanted.rows,
             namespace=version.job.get("Namespace") or "default",
             region=version.job.get("Region") or "global",
         )
@@ -228,7 +247,7 @@ class Children:
         """
         settings, entries = self._inputs(template, version, wanted)
         upload = self._upload(wanted)
-        of = _registration(template)
+        of = _registration(template, wanted)
         dispatch = {
             "parent": template.id,
             "cause": wanted.cause,
@@ -274,8 +293,8 @@ class Children:
         )
 
 
-def _registration(template: Job) -> Registration:
-    """Which version a child of a template runs.
+def _registration(template: Job, wanted: Wanted) -> Registration:
+    """Which version a child of a template runs, and of a sweep how many elements.
 
     Raises:
         Refused: the template has none.
@@ -283,4 +302,4 @@ def _registration(template: Job) -> Registration:
     of = template.registration
     if of is None:
         raise Refused(409, f"{template.id!r} is no registered job", "register it")
-    return Registration(version=of.version, name=of.name)
+    return Registration(version=of.version, name=of.name, rows=len(wanted.rows) or None)

@@ -10,6 +10,7 @@ from typing import Any
 
 from job_protocol import identifiers, object_keys
 from job_protocol.job import Job, Kept, Registration
+from lambdas.rules.dispatch_sweep import swept_job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,10 @@ class Version:
     time: int
     submitter: str | None
     job: dict[str, Any]
+
+    def swept(self, rows: int | None) -> Version:
+        """As a child has it that was dispatched with a sweep; None for one without."""
+        return self if rows is None else replace(self, job=swept_job(self.job, rows))
 
 
 class Specifications:
@@ -100,7 +105,8 @@ class Specifications:
         """The version that a job has; of a child, the template's. None if it is gone, or none."""
         if job.registration is None:
             return None
-        return self.read(job.parent or job.id, job.registration.name)
+        found = self.read(job.parent or job.id, job.registration.name)
+        return found.swept(job.registration.rows) if found is not None else None
 
     def read(self, job_id: str, name: str) -> Version | None:
         """A version by the job that registered it and its own name; None if it is gone."""

@@ -49,7 +49,12 @@ def specifications(call: Call, jobs: Iterable[Job]) -> dict[str, Version | None]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = pool.map(lambda key: call.services.specifications(key[0]).read(*key[1:]), wanted)
         versions = dict(zip(wanted, found, strict=True))
-    return {job_id: versions[key] for job_id, key in keys.items()}
+    return {job_id: _as_swept(of[job_id], versions[key]) for job_id, key in keys.items()}
+
+
+def _as_swept(job: Job, version: Version | None) -> Version | None:
+    rows = job.registration.rows if job.registration is not None else None
+    return version.swept(rows) if version is not None else None
 
 
 def statuses(

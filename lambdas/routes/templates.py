@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from job_protocol import identifiers
@@ -16,10 +17,11 @@ from lambdas.children import Wanted, token_hash
 from lambdas.errors import Conflict, Refused
 from lambdas.ports.specifications import Version
 from lambdas.routes import templating, writing
-from lambdas.routes.registration import refused_run
+from lambdas.routes.registration import refused, refused_run
 from lambdas.routes.route import Answer, Call
 from lambdas.rules import dispatch as rules
 from lambdas.rules.dispatch import Dispatch
+from lambdas.rules.dispatch_sweep import sweep_problems
 from lambdas.rules.submission import AnnouncedFile
 from lambdas.rules.submission_form import read_announced
 from nomad_jobs.run_script.render import JobRefused
@@ -44,10 +46,18 @@ def dispatch(call: Call) -> Answer:
         in_bucket=announced is not None,
         id_prefix=_text(body, "IdPrefixTemplate"),
         idempotency_token=token,
+        priority=_number(body, "Priority"),
     )
-    if message := rules.refusal(version.job, asked, stopped=not template.launches):
+    table, rows = _text(body, "Sweep"), tuple[dict[str, str], ...]()
+    if table and template.launches:
+        rows = _rows(call, template, version, asked, table)
+    elif message := rules.refusal(version.job, asked, stopped=not template.launches):
         raise _nomads(message)
-    wanted = _wanted(call, template, asked, payload)
+    wanted = replace(
+        _wanted(call, template, asked, payload),
+        rows=rows,
+        max_running=_number(body, "MaxRunning") or None,
+    )
     try:
         if announced is not None:
             kept = children.announce(template, version, wanted, announced)
@@ -84,6 +94,7 @@ def _wanted(call: Call, template: Job, asked: Dispatch, payload: bytes) -> Wante
         meta=asked.meta,
         payload=payload,
         submitter=call.identity.name,
+        priority=asked.priority or None,
         token=token_hash(template.site, template.id, token) if token else None,
     )
 
@@ -144,6 +155,31 @@ def _meta(stated: object) -> dict[str, str]:
     ):
         return dict(stated)
     raise Refused(400, "Meta must be an object of texts", 'as in {"Meta": {"key": "value"}}')
+
+
+def _rows(
+    call: Call, template: Job, version: Version, asked: Dispatch, table: str
+) -> tuple[dict[str, str], ...]:
+    if template.registration is not None and template.registration.signed is not None:
+        raise Refused(
+            400,
+            f"{template.id!r} is signed, and a sweep runs another script than the signed one",
+            "dispatch each row by itself, or sign an array: jobferry submit --sweep --sign",
+        )
+    limits = call.services.sites[template.site].limits
+    rows, problems = sweep_problems(version.job, asked, table, most_elements=limits.array)
+    if problems:
+        raise refused(problems)
+    return rows
+
+
+def _number(body: Mapping[str, Any], name: str) -> int:
+    stated = body.get(name)
+    if stated is None:
+        return 0
+    if isinstance(stated, bool) or not isinstance(stated, int) or stated < 0:
+        raise Refused(400, f"{name} must be a whole number", "correct it")
+    return stated
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

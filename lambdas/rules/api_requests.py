@@ -78,6 +78,12 @@ REQUESTS: dict[str, dict[str, Any]] = {
         PayloadUpload=("PayloadUpload", "A larger payload, which the client puts."),
         Meta=("{}?", "Metadata by key."),
         IdPrefixTemplate=("string?", "Words for the child's id."),
+        Priority=("integer?", "1 to 100; without it (or 0) the job's."),
+        Sweep=(
+            "string?",
+            "CSV: the child is an array, and each element has a row's values as metadata.",
+        ),
+        MaxRunning=("integer?", "How many elements of a sweep run at once at most."),
         IdempotencyToken=("string?", "Two dispatches of one job with the same token are one."),
     ),
     "PayloadUpload": taken(

@@ -17,6 +17,7 @@ INLINE_PAYLOAD = 16 * 1024
 MAX_PAYLOAD = 5 * 1024**3
 """Bytes of a payload in the bucket: the largest object of a single PUT."""
 
+MAX_PRIORITY = 100
 _RANDOM_DIGITS = 8
 
 
@@ -30,6 +31,7 @@ class Dispatch:
         in_bucket: whether the payload was put into the bucket, not sent in the request.
         id_prefix: words for the child's id (`IdPrefixTemplate`).
         idempotency_token: two requests of one parent with the same one are one dispatch.
+        priority: 1 to 100, a higher one first; 0 is the parent's.
     """
 
     meta: Mapping[str, str]
@@ -37,6 +39,7 @@ class Dispatch:
     in_bucket: bool = False
     id_prefix: str = ""
     idempotency_token: str = ""
+    priority: int = 0
 
 
 def refusal(job: Mapping[str, Any], dispatch: Dispatch, *, stopped: bool) -> str | None:
@@ -52,6 +55,8 @@ def refusal(job: Mapping[str, Any], dispatch: Dispatch, *, stopped: bool) -> str
         return f'Specified job "{job_id}" is not a parameterized job'
     if stopped:
         return f'Specified job "{job_id}" is stopped'
+    if dispatch.priority and not 1 <= dispatch.priority <= MAX_PRIORITY:
+        return f"job priority must be between [1, {MAX_PRIORITY}]"
     parameterized = job["ParameterizedJob"]
     return _payload_refusal(parameterized, dispatch) or _meta_refusal(parameterized, dispatch.meta)
 

@@ -37,6 +37,7 @@ def registered_view(
     """
     whole = canonical(stated)
     if job.parent is not None:
+        whole["Priority"] = view["Priority"]  # a dispatch may state its own
         # As in Nomad: a dispatched child keeps ParameterizedJob, a launched one has no Periodic.
         if whole.get("Periodic") is not None:
             whole |= {"ID": job.id, "Name": job.id, "ParentID": job.parent, "Periodic": None}

@@ -13,4 +13,7 @@ def element_folder(job: JobSpecification, group: Group, index: str) -> str:
         group: the element's group.
         index: its index in the group; empty for what every element's folder begins with.
     """
-    return f"{group.name}.{index}" if job.elements > 1 else ""
+    if job.elements == 1:
+        return ""
+    # As `job_protocol.element_files` has it, so that users fetch the files of some elements.
+    return f"elements/{index}" if job.swept else f"{group.name}.{index}"

@@ -10,7 +10,7 @@ from job_protocol.dispatch_file import DISPATCH_PATH, PAYLOAD_PATH
 from job_protocol.job_settings import JobSettings
 from job_protocol.object_keys import Problem
 from nomad_jobs.run_script.feasibility import job_problems
-from nomad_jobs.run_script.run_facts import FactsRefused, RunFacts, dispatch_file
+from nomad_jobs.run_script.run_facts import FactsRefused, RunFacts, dispatch_file, row_files
 from nomad_jobs.run_script.run_settings import run_settings
 from nomad_jobs.run_script.script_text import script_text
 from nomad_jobs.run_script.specification import read_job
@@ -87,7 +87,7 @@ def render_facts(
     """
     try:
         settings = run_settings(read_job(job)[0], facts)
-        files = {DISPATCH_PATH: dispatch_file(facts)}
+        files = {DISPATCH_PATH: dispatch_file(facts), **row_files(facts)}
     except FactsRefused as refused:
         remedy = "correct the dispatch"
         raise JobRefused([Problem(facts.job_id, str(refused), remedy)]) from refused

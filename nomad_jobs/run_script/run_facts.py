@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from job_protocol.dispatch_file import META_PREFIX, DispatchFileError, write_records
+
+_ROWS_PATH = ".nomad/sweep"
+_ROWS_IN_A_FILE = 1000
+"""An element reads no more than these to find its own; `nomad_row` knows the number, too."""
 
 
 class FactsRefused(ValueError):
@@ -25,6 +29,7 @@ class RunFacts:
         parent_id: the template that it is a child of.
         meta: what a dispatch gave.
         payload: what a dispatch gave; empty is none.
+        rows: of a sweep, what each element has of metadata besides.
         namespace, region: Nomad's.
     """
 
@@ -35,6 +40,7 @@ class RunFacts:
     parent_id: str | None = None
     meta: Mapping[str, str] = field(default_factory=dict)
     payload: bytes = b""
+    rows: Sequence[Mapping[str, str]] = ()
     namespace: str = "default"
     region: str = "global"
 
@@ -55,10 +61,28 @@ def dispatch_file(facts: RunFacts) -> bytes:
         "namespace": facts.namespace,
         **{f"{META_PREFIX}{key}": value for key, value in sorted(facts.meta.items())},
     }
+    return _records(facts, records)
+
+
+def _records(facts: RunFacts, records: Mapping[str, str]) -> bytes:
     try:
         return write_records(records)
     except DispatchFileError as error:
         raise FactsRefused(f"job {facts.job_id!r}: {error}") from error
+
+
+def row_files(facts: RunFacts) -> dict[str, bytes]:
+    """The rows of a sweep: of each element its records, ended by an empty one.
+
+    Raises:
+        FactsRefused: as `dispatch_file`.
+    """
+    rows = [_records(facts, row) + b"\0" for row in facts.rows]
+    starts = range(0, len(rows), _ROWS_IN_A_FILE)
+    return {
+        f"{_ROWS_PATH}.{start // _ROWS_IN_A_FILE}": b"".join(rows[start : start + _ROWS_IN_A_FILE])
+        for start in starts
+    }
 
 
 def read_meta(content: bytes) -> dict[str, str]:

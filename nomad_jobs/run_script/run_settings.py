@@ -56,7 +56,7 @@ def run_settings(job: JobSpecification, facts: RunFacts) -> JobSettings:
 
 def _logs(job: JobSpecification) -> tuple[str, ...]:
     """What is pushed while the job runs: the tasks' logs, and what the script tells of them."""
-    folder = "*/" if job.elements > 1 else ""
+    folder = ("elements/*/" if job.swept else "*/") if job.elements > 1 else ""
     return (f"{folder}alloc/logs/*.std*", f"{folder}{TASK_STATES_PATH}")
 
 

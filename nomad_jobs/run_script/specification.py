@@ -18,6 +18,9 @@ DEFAULT_KILL_SIGNAL = "SIGINT"
 CONTAINER_KILL_SIGNAL = "SIGTERM"
 CONTAINER_DRIVERS = frozenset({"docker", "podman", "container"})
 
+SWEPT = "Swept"
+"""What marks the job of a child whose elements are the rows of a sweep."""
+
 MAIN, PRESTART, POSTSTART, POSTSTOP = "main", "prestart", "poststart", "poststop"
 
 
@@ -113,7 +116,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpecification:
-    """A job. `priority` and `node_pool` are None where they are not stated."""
+    """A job. `priority` and `node_pool` are None where they are not stated.
+
+    `swept`: its elements are the rows of a dispatch's sweep.
+    """
 
     id: str
     name: str
@@ -123,6 +129,7 @@ class JobSpecification:
     meta: Mapping[str, str]
     meta_optional: tuple[str, ...]
     groups: tuple[Group, ...]
+    swept: bool
     raw: Reader
 
     @property
@@ -147,6 +154,7 @@ def read_job(job: Mapping[str, Any]) -> tuple[JobSpecification, list[Problem]]:
         meta=raw.pairs("Meta"),
         meta_optional=parameterized.texts("MetaOptional"),
         groups=tuple(_group(group, raw) for group in raw.objects("TaskGroups")),
+        swept=raw.flag(SWEPT),
         raw=raw,
     )
     return specification, problems

@@ -28,6 +28,21 @@ nomad_facts() {  # .nomad/dispatch: NAME=value records, each ended by NUL
   done <"$nomad_root/.nomad/dispatch"
 }
 
+nomad_row() {  # .nomad/sweep.N: what this element has of meta besides, if the dispatch was a sweep
+  local LC_ALL=C record before=$((nomad_index % 1000))
+  [ -e "$nomad_root/.nomad/sweep.0" ] || return 0
+  while IFS= read -r -d '' record; do
+    if [ -z "$record" ]; then
+      [ "$before" -gt 0 ] || return 0
+      before=$((before - 1))
+    elif [ "$before" -eq 0 ]; then
+      nomad_meta_names+=("${record%%=*}")
+      nomad_meta_values+=("${record#*=}")
+    fi
+  done <"$nomad_root/.nomad/sweep.$((nomad_index / 1000))"
+  return 1
+}
+
 nomad_allocation_of_element() {  # the puller's mark says whose the directory is, after a reschedule too
   local LC_ALL=C mark='' hex='[0-9a-f]' uuid last
   uuid="\"allocation\": *\"($hex{8}-$hex{4}-$hex{4}-$hex{4}-$hex{12})\""

@@ -13,6 +13,10 @@ nomad_main() {
     exit 126
   fi
   nomad_index=$((10#$JOBFERRY_ARRAY_INDEX))
+  if ! nomad_row; then
+    nomad_say "the sweep of the dispatch has no row for element $nomad_index"
+    exit 126
+  fi
   if ! nomad_allocation_of_element; then
     nomad_say "the allocation has no id: neither aws-job-allocation.json nor .nomad/dispatch has one"
     exit 126
