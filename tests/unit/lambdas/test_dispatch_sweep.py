@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.lambdas.run_script.rendered import Run, facts, job, place, shell
 
 from job_protocol.sweep import SweepError
 from lambdas.rules.dispatch import Dispatch
 from lambdas.rules.dispatch_sweep import rows_of, sweep_problems, swept_job
 from lambdas.rules.task_groups import place_of
 from nomad_jobs.run_script.run_facts import row_files
+from tests.unit.nomad_jobs.run_script.rendered import Run, facts, job, place, shell
 
 PRINT = 'printf "%s|%s|%s" "$NOMAD_META_x" "$NOMAD_META_LABEL" "$NOMAD_META_both"'
 
