@@ -11,6 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 EMULATOR_VENV := .venv-emulator
 BENCH_VENV := .venv-bench
+AUDIT_VENV := .venv-audit
 LOCK_VENV := build/lock-venv
 BIN := $(VENV)/bin
 PIP_OPTIONS := --quiet --disable-pip-version-check
@@ -20,6 +21,7 @@ PYTEST_ARGS ?=
 # Files of tests that run at once, each with an emulator and clusters of its own: most of them wait.
 WORKERS ?= 3
 FUZZ_ARGS ?=
+AUDIT_ARGS ?=
 
 export PIP_NO_INPUT := 1
 
@@ -56,10 +58,8 @@ fuzz: install ## 100,000 broken inputs for each parser of outside input (FUZZ_AR
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 .PHONY: audit
-audit: install ## known weaknesses of the locked packages (needs pip-audit and its service)
-	@command -v pip-audit >/dev/null || { \
-		echo 'error: there is no pip-audit; install it outside of $(VENV), as with pipx' >&2; exit 1; }
-	for locked in requirements/*.txt; do pip-audit --require-hashes --requirement "$$locked"; done
+audit: $(AUDIT_VENV)/.installed ## known weaknesses of the locked packages (needs a service in the network)
+	@$(AUDIT_VENV)/bin/python -m tools.known_weaknesses $(AUDIT_ARGS)
 
 .PHONY: bench
 bench: install $(BENCH_VENV)/.installed ## measure everything, write docs/benchmarks.md (an hour, a machine for itself)
@@ -97,7 +97,7 @@ lock: $(LOCK_VENV)/.installed ## pin requirements/*.in again, in requirements/*.
 .PHONY: clean
 clean: ## remove everything that the other targets made
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local_cloud down; fi
-	rm -rf $(VENV) $(EMULATOR_VENV) $(BENCH_VENV) .jobferry build cdk.out node_modules *.egg-info
+	rm -rf $(VENV) $(EMULATOR_VENV) $(BENCH_VENV) $(AUDIT_VENV) .jobferry build cdk.out node_modules *.egg-info
 	rm -rf .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -123,6 +123,11 @@ $(BENCH_VENV)/.installed: PYTHON := $(shell for p in /usr/bin/python3 $(PYTHON);
 $(BENCH_VENV)/.installed: requirements/bench.txt
 	@$(call venv,$(BENCH_VENV))
 	$(BENCH_VENV)/bin/pip install $(PIP_OPTIONS) --require-hashes -r requirements/bench.txt
+	@touch $@
+
+$(AUDIT_VENV)/.installed: requirements/audit.txt
+	@$(call venv,$(AUDIT_VENV))
+	$(AUDIT_VENV)/bin/pip install $(PIP_OPTIONS) --require-hashes -r requirements/audit.txt
 	@touch $@
 
 $(LOCK_VENV)/.installed: requirements/lock.txt

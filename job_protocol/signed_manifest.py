@@ -160,7 +160,13 @@ class SignedManifest:
 
 
 def _pattern(pattern: str) -> re.Pattern[str]:
-    return re.compile("[^/]*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
+    first, *further = (re.escape(part) for part in pattern.split("*"))
+    if not further:
+        return re.compile(first)
+    # Of what lies between two stars the first place is as good as any: no way back is kept, so
+    # that many stars take no time beyond measure (as in `path_patterns`).
+    between = "".join(f"(?>[^/]*?{part})" for part in further[:-1])
+    return re.compile(f"{first}{between}[^/]*{further[-1]}")
 
 
 def _text(manifest: SignedManifest) -> str:

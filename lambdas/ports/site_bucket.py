@@ -155,5 +155,6 @@ def _version(row: dict[str, Any], *, deleted: bool) -> tuple[ObjectVersion, bool
         size=row.get("Size", 0),
         modified=int(row["LastModified"].timestamp()),
         deleted=deleted,
+        etag=row.get("ETag", "").strip('"'),
     )
     return version, bool(row.get("IsLatest"))

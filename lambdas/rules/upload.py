@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from job_protocol import object_keys
 from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import Entry
 from job_protocol.object_keys import Problem
+from job_protocol.states import JOBFERRY_WORDS
+from lambdas.rules.mark import word_of_etag
 from lambdas.rules.script import size_problem
 
 MAX_REASONS_BYTES = 200_000
@@ -27,6 +29,7 @@ class ObjectVersion:
         size: bytes.
         modified: when it was put, in seconds since the epoch (S3 keeps whole seconds).
         deleted: whether it is a delete marker.
+        etag: its ETag without quotes, where the versions were listed.
     """
 
     key: str
@@ -34,6 +37,7 @@ class ObjectVersion:
     size: int
     modified: int
     deleted: bool = False
+    etag: str = ""
 
 
 Chain = tuple[ObjectVersion, ...]
@@ -58,7 +62,8 @@ class Limits:
 def chains_by_path(job_id: str, versions: Iterable[ObjectVersion]) -> dict[str, Chain]:
     """The versions of every possible input, by its path in the job directory.
 
-    The protocol's own objects (status, logs) are left out.
+    The protocol's own objects (status, logs) are left out, and so is the answer that jobferry gave
+    to a mark in one of the job's folders.
 
     Args:
         job_id: the job whose prefix was listed.
@@ -69,7 +74,19 @@ def chains_by_path(job_id: str, versions: Iterable[ObjectVersion]) -> dict[str, 
         path = object_keys.relative_path(job_id, version.key)
         if path and path not in object_keys.STATUS_NAMES and not object_keys.is_log(path):
             chains.setdefault(path, []).append(version)
-    return {path: tuple(chain) for path, chain in chains.items()}
+    answered = {
+        path.removesuffix(object_keys.STATUS_WORD)
+        for path, chain in chains.items()
+        if path.endswith(f"/{object_keys.STATUS_WORD}") and _is_answer(chain)
+    }
+    answers = {f"{folder}{name}" for folder in answered for name in object_keys.STATUS_NAMES}
+    return {path: tuple(chain) for path, chain in chains.items() if path not in answers}
+
+
+def _is_answer(chain: Sequence[ObjectVersion]) -> bool:
+    """Whether what stood last in a status word is one of jobferry's words."""
+    last = next((version for version in chain if not version.deleted), None)
+    return last is not None and word_of_etag(last.etag) in JOBFERRY_WORDS
 
 
 def ran_before(job_id: str, versions: Iterable[ObjectVersion]) -> bool:

@@ -55,7 +55,7 @@ _LOST_IN_BETWEEN = re.compile(
     re.IGNORECASE,
 )
 _AT_A_LIMIT = re.compile(
-    r"would exceed .*limit|Maximum number of jobs|Queue is not enabled|Server shutting down"
+    r"would exceed .{0,200}limit|Maximum number of jobs|Queue is not enabled|Server shutting down"
     r"|currently unavailable",
     re.IGNORECASE,
 )

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from puller.schedulers.array_tasks import USE_COUNT
 
@@ -97,7 +98,7 @@ def read_directives(directives: Iterable[str]) -> Directives:
     variables: set[str] = set()
     for directive in directives:
         words = _words(directive)
-        for word, following in zip(words, [*words[1:], ""], strict=True):
+        for word, following in pairwise([*words, ""]):
             if not word.startswith("-"):
                 continue
             options.add(word)

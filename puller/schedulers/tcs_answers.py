@@ -66,7 +66,8 @@ _ERROR = "[ERR.]"
 
 _NO_JOB = re.compile(r"\[ERR\.\] PJM \d+ \w+ Job \S+ (does not exist|is not found)")
 _NOTHING_TO_CANCEL = re.compile(
-    r"\[ERR\.\] PJM \d+ pjdel .*(does not exist|not found|already|finished|ended)", re.IGNORECASE
+    r"\[ERR\.\] PJM \d+ pjdel .{0,200}(does not exist|not found|already|finished|ended)",
+    re.IGNORECASE,
 )
 
 _LOST_IN_BETWEEN = re.compile(

@@ -318,6 +318,27 @@ def test_a_job_inside_another_jobs_prefix_is_rejected(user: UserOfASite) -> None
     assert user.job("a/b").active
 
 
+def test_the_answer_to_a_mark_in_a_jobs_folder_does_not_spoil_its_next_upload(
+    user: UserOfASite,
+) -> None:
+    user.uploads("a/b")
+    _end(user, "a/b")
+    user.uploads("a/b/c", **{"in.txt": b"1"})
+    mark, details = "a/b/c/aws-job-stat.txt", "a/b/c/aws-job-stat.json"
+    # Before the answer is there, the mark is the user's own file of a name that no input has.
+    user.uploads("a/b")
+    assert set(user.reasons("a/b")) == {mark}
+    _publish(user, "a/b/c")
+    assert user.status_word("a/b/c") == b"FILE_REJECTED\n"
+    user.uploads("a/b")
+    assert set(user.inputs("a/b")) == {"aws-job-run.sh", "c/aws-job-run.sh", "c/in.txt"}
+    user.says("a/b", Word.JOB_STOP)
+    _publish(user, "a/b")
+    user.put_mark("a/b/c", Word.FILE_UPLOAD)
+    user.uploads("a/b")
+    assert set(user.reasons("a/b")) == {mark, details}
+
+
 def test_a_folder_of_other_jobs_is_no_job(user: UserOfASite) -> None:
     user.uploads("a/b/c")
     for folder in ("a", "a/b"):

@@ -2,13 +2,12 @@
 
 Each target gets N inputs (100,000). A finding is printed with the input that causes it; put it
 among the target's samples when it is mended. More than ten seconds for one input is a finding too.
-With `--atheris`, where that is installed, libFuzzer looks for the inputs of one target.
+`tests/fuzz/coverage_guided.py` lets libFuzzer look for the inputs.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import random
 import signal
 import sys
@@ -61,28 +60,18 @@ def fuzz(target: Target, count: int, seed: int) -> int:
     return len(found)
 
 
-def _by_atheris(target: Target) -> None:
-    atheris = importlib.import_module("atheris")
-    atheris.instrument_all()
-    atheris.Setup(sys.argv[:1], target.run)
-    atheris.Fuzz()
-
-
 def main() -> int:
     """Run the targets that are named, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("names", nargs="*", help="begins of names of targets; all without one")
     parser.add_argument("--inputs", type=int, default=100_000, help="inputs for each target")
     parser.add_argument("--seed", type=int, default=1, help="another one gives other inputs")
-    parser.add_argument("--atheris", action="store_true", help="by libFuzzer, without an end")
     asked = parser.parse_args()
     wanted = [
         target
         for target in TARGETS
         if not asked.names or any(target.name.startswith(name) for name in asked.names)
     ]
-    if asked.atheris:
-        _by_atheris(wanted[0])
     signal.signal(signal.SIGALRM, _bark)
     findings = sum(fuzz(target, asked.inputs, asked.seed) for target in wanted)
     return 1 if findings else 0

@@ -14,7 +14,9 @@ from job_protocol.cron_expression import CronExpression, time_zone
 from job_protocol.cron_fields import CronError
 from job_protocol.job_settings import Artifact
 from job_protocol.manifest import Manifest, ManifestError
+from job_protocol.signed_manifest import SignedManifest, SignedManifestError
 from job_protocol.states import Word
+from job_protocol.sweep import SweepError, read_sweep
 from lambdas.rules.dispatch import Dispatch, child_id, refusal
 from lambdas.rules.mark import word_of_body
 from lambdas.rules.settings_form import parse_settings
@@ -26,6 +28,8 @@ from nomad_jobs.job_file.reading import read_job_file
 from nomad_jobs.job_file.validation import Clock, admit
 from nomad_jobs.run_script.render import JobRefused, render_script
 from tests.fuzz.target import Target, text_of
+from tests.unit.job_protocol.test_signed_manifest import DOCUMENT as SIGNED_DOCUMENT
+from tests.unit.job_protocol.test_signed_manifest import SUM
 
 _DOCUMENTED = Path(__file__).parents[1] / "unit/lambdas/job_file/documented"
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -178,6 +182,28 @@ def submission(data: bytes) -> None:
                 assert file.path not in object_keys.STATUS_NAMES
 
 
+def sweeps(data: bytes) -> None:
+    with suppress(SweepError):
+        sweep = read_sweep(data)
+        assert sweep.rows
+        assert all(len(row) == len(sweep.names) for row in sweep.rows)
+        packed = sweep.environment(0, len(sweep.rows))
+        assert packed.count(b"\0") == len(sweep.names) * len(sweep.rows)
+
+
+def signed(data: bytes) -> None:
+    with suppress(SignedManifestError):
+        document = SignedManifest.parse(data)
+        assert document.render() == data
+        for jobs in document.jobs:
+            for path in (one.path for one in jobs.inputs):
+                stays_inside(path)
+            for job_id in jobs.ids:
+                assert document.covering(job_id) is not None
+            for pattern in jobs.patterns:
+                assert document.covering(pattern.replace("*", "")) is not None
+
+
 _SETTINGS = (
     b'{"name": "a", "priority": 70, "time_limit": "1:30:00", "queue": "q", "account": "x",'
     b' "resources": {"cpus": 4, "memory": "4GiB", "nodes": 2, "gpus": 1}, "results": ["out/**"],'
@@ -227,6 +253,18 @@ TARGETS = (
         "manifests",
         manifest,
         (b'[["a","v",1],["b/","v2",0,"shared/b"]]', Manifest(()).pack(), b"[]"),
+    ),
+    Target(
+        "tables of sweeps",
+        sweeps,
+        (b'alpha,mesh\n0.1,coarse\n0.2,"fine, ""x"""\n', b"\xef\xbb\xbfa\r\n\xe5\x80\xa4\r\n"),
+        (b"PATH", b'""', b"LD_A", b"\r"),
+    ),
+    Target(
+        "signed documents",
+        signed,
+        (SIGNED_DOCUMENT,),
+        (b"jobs ", b"job ", b"runs ", b"file ", b"folder ", b"signed ", b"**", SUM.encode()),
     ),
     Target("metadata of dispatches", dispatch, (b'{"a": "1", "b": "2"}', b'{"a": ""}'), (), True),
     Target(

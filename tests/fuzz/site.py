@@ -19,11 +19,17 @@ from puller.exit_file import parse_exit, parse_start
 from puller.journal import Record, from_document, to_document
 from puller.schedulers import (
     lsf_answers,
+    lsf_directives,
     pbs_answers,
+    pbs_directives,
     sge_answers,
+    sge_directives,
     slurm_answers,
+    slurm_directives,
     tcs_answers,
+    tcs_directives,
 )
+from puller.wrapper import split_script
 from tests.fuzz.target import Target, text_of
 from tests.unit.puller import slurm_transcripts
 from tests.unit.puller.hostile_archives import hard, header, link, tar, zipped
@@ -61,6 +67,8 @@ slurm = _answers(
     slurm_answers.parse_listing,
     slurm_answers.parse_details,
     slurm_answers.parse_accounting_of_all,
+    lambda text: slurm_answers.parse_detail(text, "1"),
+    lambda text: slurm_answers.parse_accounting(text, "1"),
     slurm_answers.parse_submission,
     _error(slurm_answers.parse_submission_error),
 )
@@ -76,6 +84,7 @@ pbs = _answers(
     pbs_answers.parse_ids,
     pbs_answers.parse_jobs,
     pbs_answers.denies,
+    pbs_answers.has_no_history,
     pbs_answers.parse_submission,
     pbs_answers.identity_in,
     _error(pbs_answers.parse_submission_error),
@@ -83,12 +92,15 @@ pbs = _answers(
 lsf = _answers(
     lambda text: lsf_answers.parse_jobs(text, 1_800_000_000),
     lambda text: lsf_answers.parse_histories(text, 1_800_000_000),
+    lambda text: lsf_answers.parse_history(text, "1", 1_800_000_000),
+    lsf_answers.denies,
     lsf_answers.parse_submission,
     _error(lsf_answers.parse_submission_error),
 )
 tcs = _answers(
     lambda text: tcs_answers.parse_listing(text, 1_800_000_000),
     tcs_answers.denies,
+    tcs_answers.nothing_to_cancel,
     tcs_answers.parse_submission,
     _error(lambda text: tcs_answers.parse_submission_error(text, 1)),
 )
@@ -121,6 +133,21 @@ def _unpack(top: Path, form: str, data: bytes) -> None:
             assert (top / "around/tree" / entry.path).resolve().is_relative_to(top / "around/tree")
     assert {path.name for path in top.iterdir()} == {"around", "packed"}
     assert [path.name for path in (top / "around").iterdir()] in ([], ["tree"])
+
+
+def directives(data: bytes) -> None:
+    script = data.decode("utf-8", "surrogateescape")
+    for scheduler in (
+        slurm_directives,
+        sge_directives,
+        pbs_directives,
+        lsf_directives,
+        tcs_directives,
+    ):
+        for anywhere in (False, True):
+            parts = split_script(script, (scheduler.PREFIX,), anywhere=anywhere)
+            assert "\n" not in "".join(parts.directives)
+            scheduler.read_directives(parts.directives)
 
 
 def journal(data: bytes) -> None:
@@ -160,6 +187,13 @@ _SLURM = (
     ),
 )
 
+_SCRIPTS = (
+    b"#!/bin/bash -l\n#SBATCH --time=1:00 -J 'a b'\n#SBATCH --array=0-3\n\nhostname\n",
+    b"#!/bin/sh\n#$\n#PBS\n#SBATCH\n#BSUB\n#PJM\necho\n",
+    b"#!/bin/sh\n#$ -N a -v A=1,B -t 1-3\n#PBS -l select=1 -W block=true -V\necho\n#$ -sync y\n",
+    b"#!/bin/sh\n#BSUB -J 'a[1-3]' -env 'all, A=1'\n#PJM -L node=1,elapse=1:00 --bulk\n:\n",
+)
+
 TARGETS = (
     Target("answers of Slurm", slurm, _SLURM, (b"|", b"JobId=", b"JobState=", b"4711_[1-9]")),
     Target(
@@ -168,6 +202,12 @@ TARGETS = (
     Target("answers of PBS", pbs, _transcripts("pbs"), (b"Job Id: ", b" = ", b"\n\t", b"1[].s")),
     Target("answers of LSF", lsf, _transcripts("lsf"), (b"JOBID", b"Job <", b'"STAT":', b"[1]")),
     Target("answers of TCS", tcs, _transcripts("tcs"), (b"JOB_ID", b",", b"ST", b"END")),
+    Target(
+        "directives of scripts",
+        directives,
+        _SCRIPTS,
+        (b"#SBATCH ", b"#$ ", b"#PBS ", b"#BSUB ", b"#PJM ", b"-W ", b"--", b"\\\n", b"block=true"),
+    ),
     Target("tar archives", _unpacking("tar", "tar.gz"), _TARS, (b"ustar", b"../", b"\0" * 12)),
     Target("zip archives", _unpacking("zip"), _ZIPS, (b"PK\x01\x02", b"PK\x05\x06", b"../")),
     Target("journal files", journal, (_RECORD,), (b'"hex":', b'"phase":', b'"end":'), True),

@@ -16,7 +16,10 @@ LENGTH = 400_000
 PROCESSOR_SECONDS = 30
 """Of this process alone: however busy the machine is, it makes no difference."""
 
-PIECES = (b" ", b"\n", b"a", b"-- ", b"a = b\n", b"\n\t", b"Job <1>, ", b"/", b"a/", b"'", b"|")
+PIECES = (
+    *(b" ", b"\n", b"a", b"-- ", b"a = b\n", b"\n\t", b"Job <1>, ", b"/", b"a/", b"'", b"|"),
+    *(b"would exceed ", b"[ERR.] PJM 1 pjdel ", b"number of ", b"#$ -v a,", b"\\\n"),
+)
 
 
 class TooMuchWork(BaseException):
@@ -38,7 +41,9 @@ def _bounded() -> Iterator[None]:
 @pytest.mark.usefixtures("_bounded")
 @pytest.mark.parametrize("piece", PIECES)
 @pytest.mark.parametrize(
-    "target", [one for one in site.TARGETS if "answers" in one.name], ids=lambda one: one.name
+    "target",
+    [one for one in site.TARGETS if one.name.startswith(("answers", "directives"))],
+    ids=lambda one: one.name,
 )
 def test_a_long_answer_is_read_in_one_go(target: Target, piece: bytes) -> None:
     target.run(piece * (LENGTH // len(piece)))

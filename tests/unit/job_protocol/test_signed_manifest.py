@@ -168,3 +168,30 @@ def test_which_jobs_a_document_covers() -> None:
     assert selector("sweep/x/7") is None
     assert selector("sweep/2") is None
     assert selector("other/sweep/1") is None
+
+
+def pattern_by_definition(pattern: str, job_id: str) -> bool:
+    """Whether a pattern fits: `*` stands for any characters but `/`."""
+    fits = {0}
+    for char in pattern:
+        if char == "*":
+            for place in sorted(fits):
+                rest = job_id[place:].partition("/")[0]
+                fits |= set(range(place, place + len(rest) + 1))
+        else:
+            fits = {place + 1 for place in fits if job_id[place : place + 1] == char}
+    return len(job_id) in fits
+
+
+@given(st.text("ab/*", min_size=1, max_size=10), st.text("ab/", min_size=1, max_size=12))
+def test_a_star_stands_for_any_characters_but_a_slash(pattern: str, job_id: str) -> None:
+    manifest = SignedManifest("dc1", 1, 2, (SignedJobs((), (pattern,), 1, (SCRIPT,)),))
+    covered = manifest.covering(job_id) is not None
+    assert covered == pattern_by_definition(pattern, job_id)
+
+
+def test_many_stars_are_matched_without_trying_all_ways() -> None:
+    pattern, job_id = f"{'*a' * 100}*b", "a" * 500
+    manifest = SignedManifest("dc1", 1, 2, (SignedJobs((), (pattern,), 1, (SCRIPT,)),))
+    assert manifest.covering(job_id) is None
+    assert manifest.covering(f"{job_id}b") is not None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from job_protocol.manifest import Entry
 from job_protocol.object_keys import Problem
+from job_protocol.states import JOBFERRY_WORDS, Word
 from lambdas.rules.upload import (
     MAX_REASONS_BYTES,
     Chain,
@@ -45,6 +48,34 @@ def _told(*versions: ObjectVersion, limits: Limits = AMPLE) -> list[tuple[str, s
 
 def test_a_good_upload_has_no_problem() -> None:
     assert _told(SCRIPT, _version("データ/1 2.csv"), _version("empty/", size=0)) == []
+
+
+def _etag(word: Word) -> str:
+    return hashlib.md5(word.body, usedforsecurity=False).hexdigest()
+
+
+@pytest.mark.parametrize("word", [*Word, None])
+def test_the_answer_to_a_mark_in_a_folder_is_no_input(word: Word | None) -> None:
+    """What jobferry wrote there is not the user's; everything else is, and is judged."""
+    there = [
+        _version("a/aws-job-stat.txt", etag=_etag(word) if word else "of something else"),
+        _version("a/aws-job-stat.json"),
+        _version("a/aws-job-run.sh"),
+        _version("b/aws-job-stat.json"),
+    ]
+    paths = set(chains_by_path("job0001", there))
+    status = {"a/aws-job-stat.txt", "a/aws-job-stat.json"}
+    ours = word in JOBFERRY_WORDS
+    assert paths == {"a/aws-job-run.sh", "b/aws-job-stat.json"} | (set() if ours else status)
+
+
+def test_an_answer_whose_word_was_deleted_is_still_no_input() -> None:
+    there = [
+        _version("a/aws-job-stat.txt", "v2", deleted=True),
+        _version("a/aws-job-stat.txt", etag=_etag(Word.FILE_REJECTED)),
+        _version("a/aws-job-stat.json"),
+    ]
+    assert chains_by_path("job0001", there) == {}
 
 
 def test_a_missing_script_is_told_with_its_key() -> None:

@@ -64,6 +64,10 @@ def test_a_time_limit_never_becomes_no_limit(submission: Submission) -> None:
     assert "h_rt=1" in submit_arguments(shortest, NOTHING_STATED)
 
 
+def test_a_directive_that_says_nothing_is_passed_over() -> None:
+    assert read_directives(["", " ", "-N mine"]) == read_directives(["-N mine"])
+
+
 def test_the_scripts_own_directives_are_not_overridden(submission: Submission) -> None:
     stated = read_directives(["-N mine -o out -e err", "-wd /elsewhere"])
     assert submit_arguments(submission, stated) == [
