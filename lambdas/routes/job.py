@@ -156,7 +156,7 @@ def _stopped(call: Call) -> Job:
                 return call.services.registering(job.site).stop(job)
             except Conflict:
                 continue
-        if job.active:
+        if job.active or job.replacement is not None:
             runs = call.services.runs(job.site)
             asked_by = f"stop by {call.identity.name}"
             try:
