@@ -26,6 +26,11 @@ ENFORCED = "Enforcing job modify index"
 """What the refusal of a stale `JobModifyIndex` begins with; Nomad's clients look for it."""
 
 
+_RUNS_AGAIN = (Outcome.STOPPED, Outcome.LOST, Outcome.REJECTED)
+"""How an unchanged job has ended that runs when it is registered again. What was rejected was a
+mark in the bucket."""
+
+
 class Step(Enum):
     """What a registration does."""
 
@@ -171,6 +176,6 @@ def step_of(item: Job | None, old: Mapping[str, Any] | None, new: Mapping[str, A
         return Step.CHANGE
     if item.status is not JobStatus.DEAD or item.replacement is not None:
         return Step.NOTHING
-    if item.role is Role.TEMPLATE or item.outcome in (Outcome.STOPPED, Outcome.LOST):
+    if item.role is Role.TEMPLATE or item.outcome in _RUNS_AGAIN:
         return Step.REVIVE
     return Step.NOTHING

@@ -211,6 +211,22 @@ def test_a_mark_at_a_template_changes_nothing(user: UserOfASite) -> None:
     assert user.job("t") == before
 
 
+def test_a_mark_at_a_registered_job_is_rejected_and_registering_runs_it_again(
+    user: UserOfASite,
+) -> None:
+    register(user, a_job("hello"), "k1")
+    end(user, "hello", Outcome.COMPLETE)
+    assert user.says("hello", b"FILE_UPLOAD").action is Action.REJECT
+    job = user.job("hello")
+    assert (job.outcome, job.run) == (Outcome.REJECTED, 1)
+    assert user.reasons("hello")["hello/aws-job-stat.txt"] == (
+        "FILE_UPLOAD: 'hello' is a Nomad job, not an upload"
+    )
+    assert register(user, a_job("hello"), "k2").ran
+    job = user.job("hello")
+    assert (job.outcome, job.run, job.reasons) == (None, 2, ())
+
+
 # ---- children ----
 
 
