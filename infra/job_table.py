@@ -14,6 +14,7 @@ QUEUE_ATTRIBUTES = ("drain", "least_puller_version")
 
 LIST_ATTRIBUTES = (
     *("role", "kind", "status", "outcome", "client_status", "run", "finished", "parent"),
+    *("priority", "registration"),
 )
 """What the list index carries beside keys: a row of a list, but not a publisher's lease, which so
 costs no write of the index."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+SHARED_ARTIFACTS = ".nomad/artifacts"
+"""Where the artifacts of a Nomad job with several elements are fetched to, a folder for each task
+group; its run script copies them into the folder of each element."""
+
 _OF_ELEMENT = re.compile(
     r"(?:aws-job-(?:stdout|stderr)\.(0|[1-9][0-9]{0,6})\.txt|elements/(0|[1-9][0-9]{0,6})/.*)",
     re.DOTALL,
@@ -21,3 +25,19 @@ def element_of(path: str) -> int | None:
     """
     found = _OF_ELEMENT.fullmatch(path)
     return None if found is None else int(found[1] or found[2])
+
+
+def inside_element(path: str) -> tuple[str, ...]:
+    """What a path may be inside the folder of an element: `GROUP.INDEX/` or `elements/INDEX/`.
+
+    Args:
+        path: relative to the job.
+    """
+    first, _, rest = path.partition("/")
+    group, _, index = first.rpartition(".")
+    if group and index.isdecimal():
+        return (rest,)
+    if first == "elements":
+        index, _, inside = rest.partition("/")
+        return (inside,) if index.isdecimal() else ()
+    return ()

@@ -67,12 +67,14 @@ class Replacement:
         upload: the id of the request that caused it.
         time: when that was, in seconds since the epoch.
         submitter: who asked.
+        priority: as in `Job`.
     """
 
     allocation: str
     upload: str
     time: int
     submitter: str | None = None
+    priority: int | None = None
 
 
 def _replacement(attributes: Mapping[str, Any]) -> Replacement:
@@ -113,6 +115,7 @@ class Job:
         created: time of the first upload; inputs older than that were never results.
         submitted: time of this run's upload.
         finished: time at which the job became dead.
+        priority: 1 to 100, a higher one first; None is `DEFAULT_PRIORITY`.
         submitter: who submitted this run through the API: an ARN, a token's name, a JWT's subject.
         counted: sort keys of the counters of active jobs that this run is counted in.
         awaited: whether a workflow waits for the end of this run (see `table_keys.task_token`).
@@ -158,6 +161,7 @@ class Job:
     created: int | None = None
     submitted: int | None = None
     finished: int | None = None
+    priority: int | None = None
     submitter: str | None = None
     counted: tuple[str, ...] = decoded_by(tuple, default=())
     awaited: bool = False

@@ -19,12 +19,12 @@ from lambdas.errors import Conflict, Refused
 from lambdas.ports.job_items import Birth
 from lambdas.ports.specifications import Specifications, Version
 from lambdas.ports.templates import Templates
-from lambdas.rules.dispatch_sweep import swept_job
 from lambdas.rules.submission import AnnouncedFile, InlineFile
 from lambdas.runs import Cause, Runs
 from lambdas.submitting import Submitting
 from nomad_jobs.run_script.render import render_facts, render_script
 from nomad_jobs.run_script.run_facts import RunFacts
+from nomad_jobs.swept_job import swept_job
 
 _TRIES = 12
 _PAUSE = 0.02

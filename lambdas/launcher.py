@@ -87,4 +87,4 @@ def _launch(site: str, job_id: str) -> list[str]:
 
 
 def _tell(job_id: str, reason: str) -> None:
-    logger.error("a job cannot be launched", extra={"job": job_id, "reason": reason})
+    logger.error("a launch was skipped", extra={"job": job_id, "reason": reason})

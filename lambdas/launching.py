@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from job_protocol.job import Job
 from lambdas.children import Children, Wanted
-from lambdas.errors import Conflict
+from lambdas.errors import Conflict, LimitReached
 from lambdas.ports.specifications import Version
 from lambdas.rules.periodic import Periodic, Step, child_id, next_step
+from lambdas.rules.status_document import iso
 from nomad_jobs.run_script.render import JobRefused
 
 _TRIES = 8
@@ -26,7 +27,7 @@ class Launching:
     Attributes:
         children: the children of the site's templates.
         clock: the time in seconds since the epoch.
-        tell: takes a sentence about a job that cannot be launched, with the job's id.
+        tell: takes a sentence about a launch that was skipped, with the job's id.
     """
 
     children: Children
@@ -77,10 +78,11 @@ class Launching:
             return []
         try:
             self._create(template, version, step.child, advanced, submitter=None)
-        except JobRefused as error:
-            # It would be tried for ever; a changed job starts anew.
+        except (JobRefused, LimitReached) as error:
+            # It would be tried for ever, or come late in a flood: this due time is passed over.
             self.tell(template.id, str(error))
-            self._advance(template, replace(advanced, launched=active))
+            skipped = f"the launch of {iso(step.due)} was skipped: {error}"
+            self._advance(template, replace(advanced, launched=active, note=skipped))
             return []
         return [step.child]
 
@@ -92,6 +94,7 @@ class Launching:
             template,
             rev=template.rev + 1,
             next_due=step.next_due,
+            note=template.note if step.child is None else None,
             launched=tuple(dict.fromkeys((*active, *born))),
         )
 

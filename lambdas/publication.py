@@ -12,10 +12,10 @@ from job_protocol.items import SCHEMA_VERSION
 from job_protocol.job import Job
 from job_protocol.states import JobStatus, Outcome
 from lambdas.errors import Conflict, JobBusy
-from lambdas.ports import counters
+from lambdas.ports import counters, replacements
 from lambdas.ports.event_bus import EventBus
 from lambdas.ports.job_table import JobTable
-from lambdas.rules.derivation import derive
+from lambdas.rules.derivation import derive, next_run
 from lambdas.rules.status_document import (
     details,
     event_detail,
@@ -101,7 +101,7 @@ class Publication:
             try:
                 held = self._acquire(job, derived.job, derived.successor, lease)
                 self._write_or_let_go(held, derived.successor or allocation)
-                self.table.replace_job(held, _told(held))
+                self._finish(held)
             except Conflict:
                 continue
             return held
@@ -123,7 +123,7 @@ class Publication:
         held = new if foreign else replace(new, lease=lease, lease_until=now + LEASE_SECONDS)
         if successor is not None:
             self.table.create_allocation(read, held, successor)
-        elif read.counted and not held.active:
+        elif read.counted and not held.active and held.replacement is None:
             held = replace(held, counted=())
             counters.end_run(self.table, read, held)
         elif held != read:
@@ -145,6 +145,15 @@ class Publication:
             with suppress(Conflict):
                 self.table.replace_job(held, replace(held, lease_until=self.clock()))
             raise
+
+    def _finish(self, held: Job) -> None:
+        """Say that everybody was told, and let the run begin that is to follow, if one is."""
+        told = _told(held)
+        following = next_run(told, self.clock())
+        if following is None:
+            self.table.replace_job(held, told)
+        else:
+            replacements.begin(self.table, held, following)
 
     def _write(self, job: Job, allocation: Allocation | None) -> None:
         document = details(

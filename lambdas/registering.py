@@ -11,10 +11,11 @@ from job_protocol import identifiers, object_keys
 from job_protocol.job import Job, Registration
 from job_protocol.manifest import Manifest
 from job_protocol.object_keys import Problem
-from job_protocol.states import JobKind, JobStatus, Outcome, Role
+from job_protocol.states import Desired, JobKind, JobStatus, Outcome, Role
 from lambdas.children import Children
 from lambdas.errors import Conflict, JobBusy, Refused
 from lambdas.ports.specifications import Version
+from lambdas.replacing import replace_run
 from lambdas.rules import registration
 from lambdas.rules.periodic import Periodic
 from lambdas.rules.registration import Step
@@ -81,7 +82,7 @@ class Registering:
         for _ in range(_TRIES):
             item = self.children.runs.table.job(site, job_id)
             upload = identifiers.request(site, job_id, submitter.key)
-            if item is not None and item.upload == upload and item.registration is not None:
+            if item is not None and item.registration is not None and _is_run(item, upload):
                 return Registered(job=item, ran=True)
             try:
                 return self._registered(job, item, submitter, upload, enforced, signed)
@@ -103,6 +104,8 @@ class Registering:
         old = self.children.specifications.of(there) if there is not None else None
         step = registration.step_of(there, old.job if old else None, job)
         template = registration.kind_of(job) is not JobKind.BATCH
+        if there is not None and step is Step.NOTHING and self._stopping(there):
+            step = Step.REVIVE
         if template and signed is not None:
             step = Step.CHANGE  # a signature is renewed, too
         if there is not None and step is Step.NOTHING:
@@ -126,14 +129,6 @@ class Registering:
             raise Refused(
                 409, f"{job_id!r} is a script job, not a Nomad job", "choose another job id"
             )
-        if not template and there is not None and there.active:
-            old = self.children.specifications.of(there)
-            if registration.step_of(there, old.job if old else None, job) is Step.CHANGE:
-                raise Refused(
-                    409,
-                    f"run {there.run} of job {job_id!r} is still active",
-                    "stop it first (DELETE /v1/job/ID), then register the changed job",
-                )
         # A template may lie over a folder: it has no directory of its own.
         over_folder = template and item is not None and item.role in (Role.FOLDER, Role.TEMPLATE)
         known = None if over_folder and (item is None or item.purge is None) else item
@@ -201,6 +196,7 @@ class Registering:
             created=(item.created if item else None) or now,
             submitted=now,
             submitter=submitter.name,
+            priority=job.get("Priority"),
             registration=kept,
             earlier=earlier,
             next_due=self._next_due(job, now),
@@ -258,6 +254,13 @@ class Registering:
 
     # ---- batch jobs ----
 
+    def _stopping(self, job: Job) -> bool:
+        """Whether the current run was told to stop, and nothing follows it."""
+        if not job.active or job.replacement is not None or job.current is None:
+            return False
+        current = self.children.runs.table.allocation(job.site, job.current)
+        return current is not None and current.desired is Desired.STOP
+
     def _run(
         self,
         job: Mapping[str, Any],
@@ -291,11 +294,19 @@ class Registering:
             earlier=earlier,
         )
         manifest = Manifest(tuple(sorted(entries, key=lambda entry: entry.path)))
+        if item is not None and (item.active or item.replacement is not None):
+            return replace_run(runs, item, cause, manifest=manifest, settings=rendered.settings)
         return runs.start(job_id, cause, item, manifest=manifest, settings=rendered.settings)
 
 
 def _inputs(signed: Signed | None) -> Mapping[str, bytes]:
     return {} if signed is None else signed.inputs
+
+
+def _is_run(job: Job, upload: str) -> bool:
+    """Whether a request has made a job's run, or the one that follows."""
+    follows = job.replacement
+    return job.upload == upload or (follows is not None and follows.upload == upload)
 
 
 def _wrong(problems: list[Problem]) -> Refused:

@@ -14,7 +14,7 @@ from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome
 from lambdas.dependents import look_up
 from lambdas.errors import Conflict
 from lambdas.places import Places
-from lambdas.ports import counters
+from lambdas.ports import counters, replacements
 from lambdas.ports.job_items import Birth
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
@@ -118,31 +118,40 @@ class Runs:
             Conflict: the job changed meanwhile.
             LimitReached: it would exceed a limit of the site.
         """
-        allocation = Allocation(
-            site=self.site.name,
-            job=job_id,
-            id=identifiers.first_allocation(self.site.name, job_id, cause.upload),
-            run=(job.run if job else 0) + 1,
-            created=self.clock(),
-            desired=Desired.RUN,
-            # The job says from now on what it waits for: an item is charged by its size.
-            settings=replace(settings, depends_on=()),
-            keep_days=self.site.keep_days,
+        run = (job.run if job else 0) + 1
+        allocation = self.new_allocation(
+            job_id, cause, run=run, manifest=manifest, settings=settings
         )
-        charged = self._charges(cause, sum(entry.size for entry in manifest.entries))
-        packed = manifest.pack()
-        if len(packed) <= INLINE_LIMIT:
-            allocation = replace(allocation, manifest=packed)
-        else:
-            self.bucket.put_manifest(allocation.id, manifest.to_json())
-            allocation = replace(allocation, manifest_of=allocation.id)
+        charged = self.charges(cause, sum(entry.size for entry in manifest.entries))
         new = self._new_run(job_id, cause, job)
         if birth is not None:
             # Nobody is told that it waits: dispatching many children is to cost little.
             new = replace(new, parent=birth.parent, unpublished=False, announce=False)
         return self._create(job, new, allocation, stands, cause, charged, birth)
 
-    def _charges(self, cause: Cause, size: int) -> tuple[site_limits.Charge, ...]:
+    def new_allocation(
+        self, job_id: str, cause: Cause, *, run: int, manifest: Manifest, settings: JobSettings
+    ) -> Allocation:
+        """The first allocation of a run; a large manifest is put into the bucket."""
+        allocation = Allocation(
+            site=self.site.name,
+            job=job_id,
+            id=identifiers.first_allocation(self.site.name, job_id, cause.upload),
+            run=run,
+            created=self.clock(),
+            desired=Desired.RUN,
+            # The job says from now on what it waits for: an item is charged by its size.
+            settings=replace(settings, depends_on=()),
+            keep_days=self.site.keep_days,
+        )
+        packed = manifest.pack()
+        if len(packed) <= INLINE_LIMIT:
+            return replace(allocation, manifest=packed)
+        self.bucket.put_manifest(allocation.id, manifest.to_json())
+        return replace(allocation, manifest_of=allocation.id)
+
+    def charges(self, cause: Cause, size: int) -> tuple[site_limits.Charge, ...]:
+        """What a run adds to the counters of the site's limits; `size` in bytes."""
         return site_limits.charges(
             self.site.quotas,
             site=self.site.name,
@@ -177,7 +186,7 @@ class Runs:
             attempt=0,
             now=self.clock(),
         )
-        charged = self._charges(cause, 0)  # nothing new was uploaded
+        charged = self.charges(cause, 0)  # nothing new was uploaded
         new = replace(
             self._new_run(job.id, cause, job),
             registration=job.registration,
@@ -212,6 +221,7 @@ class Runs:
             current=allocation.id,
             client_status=ClientStatus.PENDING,
             waiting_on=stands.waiting_on,
+            priority=allocation.settings.priority,
             counted=site_limits.counted_by(charged),
             turn=birth.turn if birth is not None else None,
             dependents=birth is not None and birth.limited,
@@ -271,7 +281,7 @@ class Runs:
         """Stop the job's current run: at once if nothing of it has been claimed.
 
         Args:
-            job: the job as it was read; a run of it is active.
+            job: the job as it was read; a run of it is active, or one is to follow.
             sequencer: S3 sequencer of the newest mark that was acted on, if any was.
             asked_by: who or what asked, for the note, such as `JOB_STOP`.
 
@@ -282,6 +292,12 @@ class Runs:
             Conflict: the job or its allocation changed meanwhile.
         """
         asked = replace(self.touched(job), note=None, sequencer=sequencer)
+        if job.replacement is not None:
+            # The current run has been told already.
+            asked = replace(asked, replacement=None, note=f"{asked_by}: no further run follows.")
+            now = self.clock()
+            replacements.give_up(self.table, job, asked, now=now, ttl=self.expiry())
+            return asked
         allocation = self.table.allocation(job.site, job.current) if job.current else None
         if allocation is None:
             asked = replace(asked, note=f"{asked_by} changed nothing: nothing of the job runs.")
@@ -305,5 +321,6 @@ def must_be_told(job: Job) -> None:
     Raises:
         Conflict: a workflow or another job does.
     """
-    if (job.awaited or job.dependents) and job.unpublished and not job.active:
+    waits = job.awaited or job.dependents or job.replacement is not None
+    if waits and job.unpublished and not job.active:
         raise Conflict(f"the end of run {job.run} of job {job.id!r} is still being published")

@@ -161,6 +161,10 @@ class Submitting:
     def _examine_place(self, job_id: str, job: Job | None) -> None:
         if problems := self.runs.places.problems(job_id, job):
             raise _wrong(problems)
+        if job is not None and job.registration is not None:
+            raise Refused(
+                409, f"{job_id!r} is a Nomad job, not a script job", "choose another job id"
+            )
         _must_be_over(job_id, job)
 
     def take_place(self, job_id: str) -> None:

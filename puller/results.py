@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from job_protocol.allocation import LeftOut
 from job_protocol.job_settings import JobSettings
 from job_protocol.object_keys import OWNER_MARK, is_log
+from puller.artifact_copies import ArtifactCopies
 from puller.confined_tree import ConfinedTree
 from puller.errors import UnsafePath
 from puller.file_record import FileState
@@ -103,6 +104,7 @@ class _Walk:
         self._tree = directory.tree
         self._roots = roots_of(directory.tree)
         self._staged = staged
+        self._copies = ArtifactCopies(staged)
         self._small_artifacts = settings.small_artifacts
         self._why_not_selected = selection(settings)
         self._ahead = [_Folder()]
@@ -171,6 +173,8 @@ class _Walk:
     def _link(self, folder: _Folder, path: str, source: str, link: os.stat_result) -> None:
         if path == source and self._staged.files.get(path) == FileState.of(link):
             return  # it came with an artifact; what it leads to is looked at where it is
+        if path == source and self._copies.has(path, FileState.of(link)):
+            return
         try:
             target = target_of(self._tree, self._roots, source)
             status = self._tree.lstat(target)
@@ -206,8 +210,11 @@ class _Walk:
         may_be_empty_log = is_log(path) and state.size == 0
         # The mode of a shared input may be another job's doing: it is linked there too.
         linked = status.st_nlink > 1
-        if _as_staged(state, before, linked) or may_be_empty_log:
+        copied = path == source and self._copies.has(path, state)
+        if copied or _as_staged(state, before, linked) or may_be_empty_log:
             state = self._seen_anew(source, state)
+            if copied and self._copies.has(path, state):
+                return
             untouched = _as_staged(state, before, linked)
             if may_be_empty_log and state.size == 0:
                 return
@@ -239,7 +246,9 @@ class _Walk:
             os.close(descriptor)
 
     def _empty_folder(self, folder: _Folder) -> None:
-        if folder.path == folder.source and folder.path in self._staged.folders:
+        if folder.path == folder.source and (
+            folder.path in self._staged.folders or self._copies.has_folder(folder.path)
+        ):
             return
         path = f"{folder.path}/"
         if (reason := self._why_not_selected(path)) is not None:

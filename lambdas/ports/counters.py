@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from job_protocol import table_keys
@@ -39,11 +39,42 @@ def create_run(
         Conflict: the job changed meanwhile, or another run was counted at the same time.
         LimitReached: the run would exceed a limit.
     """
-    raised = [_raised(table.name, charge) for charge in charges]
-    try:
-        table.create_allocation(
+    charged(
+        table,
+        read,
+        new,
+        allocation,
+        charges,
+        lambda raised: table.create_allocation(
             read, new, allocation, task_token=task_token, birth=birth, further=raised
-        )
+        ),
+    )
+
+
+def charged(
+    table: JobTable,
+    read: Job | None,
+    new: Job,
+    allocation: Allocation,
+    charges: Sequence[Charge],
+    write: Callable[[list[dict[str, Any]]], None],
+) -> None:
+    """Write a new allocation together with what it adds to the counters.
+
+    Args:
+        table: the job table.
+        read: the job as it was read.
+        new: the job as it shall be.
+        allocation: the new allocation.
+        charges: what the run adds to the counters; none where there are no limits.
+        write: does it, all or nothing, with the writes that raise the counters.
+
+    Raises:
+        Conflict: the job changed meanwhile, or another run was counted at the same time.
+        LimitReached: the run would exceed a limit.
+    """
+    try:
+        write([_raised(table.name, charge) for charge in charges])
     except Conflict:
         # A repeated event finds its own run: that is no matter of limits.
         stands = charges and table.job(new.site, new.id) == read

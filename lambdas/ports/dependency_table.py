@@ -10,9 +10,9 @@ from job_protocol.allocation import Allocation
 from job_protocol.dependency import Dependency
 from job_protocol.items import SCHEMA_VERSION
 from job_protocol.job import Job
-from job_protocol.states import ClientStatus, Desired, JobStatus, Role
+from job_protocol.states import JobStatus, Role
 from lambdas.errors import Conflict
-from lambdas.ports.job_items import as_read, job_item, queue_keys, typed_key
+from lambdas.ports.job_items import as_read, entering, job_item, typed_key
 
 
 def edges(table: str, job: Job) -> list[dict[str, Any]]:
@@ -127,24 +127,9 @@ class DependencyTable:
         Raises:
             Conflict: one of them failed.
         """
-        keys = queue_keys(allocation)
-        values = {
-            ":qpk": keys["qpk"],
-            ":qsk": keys["qsk"],
-            ":pending": ClientStatus.PENDING,
-            ":run": Desired.RUN,
-        }
         put = {"TableName": self._table, "Item": job_item(new), **as_read(read).arguments()}
-        update = {
-            "TableName": self._table,
-            "Key": typed_key(table_keys.allocation(allocation.site, allocation.id)),
-            "UpdateExpression": "SET qpk = :qpk, qsk = :qsk",
-            "ConditionExpression": "client_status = :pending AND attribute_not_exists(#token) "
-            "AND desired = :run",
-            "ExpressionAttributeNames": {"#token": "token"},
-            "ExpressionAttributeValues": dynamodb_json.encode(values),
-        }
+        writes = [{"Put": put}, entering(self._table, allocation)]
         try:
-            self._client.transact_write_items(TransactItems=[{"Put": put}, {"Update": update}])
+            self._client.transact_write_items(TransactItems=writes)
         except self._client.exceptions.TransactionCanceledException as error:
             raise Conflict(f"job {read.id!r} changed meanwhile: {error}") from error

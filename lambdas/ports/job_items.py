@@ -11,7 +11,7 @@ from job_protocol import dynamodb_json, table_keys
 from job_protocol.allocation import Allocation
 from job_protocol.items import SCHEMA_VERSION, to_attributes
 from job_protocol.job import Job
-from job_protocol.states import ClientStatus, Role
+from job_protocol.states import ClientStatus, Desired, Role
 
 
 def typed_key(key: table_keys.Key) -> dict[str, Any]:
@@ -174,3 +174,28 @@ def birth_writes(
         item = {**typed_key(place), "v": {"N": str(SCHEMA_VERSION)}}
         writes.append({"Put": {"TableName": table, "Item": item}})
     return writes
+
+
+def entering(table: str, allocation: Allocation) -> dict[str, Any]:
+    """The write by which an allocation that was held back enters its site's queue.
+
+    Condition: it is pending, has no token, and shall run.
+    """
+    keys = queue_keys(allocation)
+    values = {
+        ":qpk": keys["qpk"],
+        ":qsk": keys["qsk"],
+        ":pending": ClientStatus.PENDING,
+        ":run": Desired.RUN,
+    }
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": typed_key(table_keys.allocation(allocation.site, allocation.id)),
+            "UpdateExpression": "SET qpk = :qpk, qsk = :qsk",
+            "ConditionExpression": "client_status = :pending AND attribute_not_exists(#token) "
+            "AND desired = :run",
+            "ExpressionAttributeNames": {"#token": "token"},
+            "ExpressionAttributeValues": dynamodb_json.encode(values),
+        }
+    }

@@ -10,8 +10,9 @@ from job_protocol import dynamodb_json, table_keys
 from job_protocol.allocation import Allocation
 from job_protocol.items import from_attributes
 from job_protocol.job import Job
-from job_protocol.states import ClientStatus, Desired
+from job_protocol.states import Desired
 from lambdas.errors import Conflict
+from lambdas.ports import allocation_stops
 from lambdas.ports.dependency_table import edges
 from lambdas.ports.job_items import (
     ABSENT,
@@ -202,21 +203,11 @@ class JobTable:
         Raises:
             Conflict: one of them failed.
         """
+        where = _current(read)
         self._stop(
             read,
             new,
-            update="SET client_status = :stopped, ended_at = :now, reason = :reason, "
-            "desired = :stop, #ttl = :ttl REMOVE qpk, qsk",
-            condition="client_status = :pending AND attribute_not_exists(#token)",
-            names={"#token": "token", "#ttl": "ttl"},
-            values={
-                ":ttl": ttl,
-                ":stopped": ClientStatus.STOPPED,
-                ":pending": ClientStatus.PENDING,
-                ":now": now,
-                ":reason": reason,
-                ":stop": Desired.STOP,
-            },
+            allocation_stops.unclaimed(self._table, *where, now=now, ttl=ttl, reason=reason),
         )
 
     def ask_to_stop(self, read: Job, new: Job, *, now: int) -> None:
@@ -232,19 +223,7 @@ class JobTable:
         Raises:
             Conflict: one of them failed.
         """
-        self._stop(
-            read,
-            new,
-            update="SET desired = :stop, qpk = :qpk, qsk = :qsk",
-            condition=f"attribute_exists(#token) AND NOT {HAS_ENDED}",
-            names={"#token": "token"},
-            values={
-                ":stop": Desired.STOP,
-                ":qpk": table_keys.queue_partition(read.site),
-                ":qsk": table_keys.queue_stop(now),
-                **TERMINAL,
-            },
-        )
+        self._stop(read, new, allocation_stops.claimed(self._table, *_current(read), now=now))
 
     def stop_attempts(self, read: Job, new: Job) -> None:
         """Say of the current allocation, which has ended, that none shall follow it.
@@ -254,14 +233,7 @@ class JobTable:
         Raises:
             Conflict: one of them failed.
         """
-        self._stop(
-            read,
-            new,
-            update="SET desired = :stop",
-            condition=HAS_ENDED,
-            names={},
-            values={":stop": Desired.STOP, **TERMINAL},
-        )
+        self._stop(read, new, allocation_stops.ended(self._table, *_current(read)))
 
     def ask_to_purge(self, job: Job, *, now: int) -> None:
         """Ask the site to remove the directories of a job that has ended.
@@ -312,37 +284,18 @@ class JobTable:
             deletions.append({"Delete": {"TableName": self._table, "Key": typed_key(key)}})
         self._transact(*deletions, job_id=job.id)
 
-    def _stop(
-        self,
-        read: Job,
-        new: Job,
-        *,
-        update: str,
-        condition: str,
-        names: dict[str, str],
-        values: dict[str, object],
-    ) -> None:
-        if read.current is None:
-            raise Conflict(f"job {read.id!r} has no allocation to stop")
-        key = table_keys.allocation(read.site, read.current)
-        aliases = {"ExpressionAttributeNames": names} if names else {}
-        self._transact(
-            {"Put": put(self._table, job_item(new), as_read(read))},
-            {
-                "Update": {
-                    "TableName": self._table,
-                    "Key": typed_key(key),
-                    "UpdateExpression": update,
-                    "ConditionExpression": condition,
-                    "ExpressionAttributeValues": dynamodb_json.encode(values),
-                    **aliases,
-                }
-            },
-            job_id=new.id,
-        )
+    def _stop(self, read: Job, new: Job, stop: dict[str, Any]) -> None:
+        self._transact({"Put": put(self._table, job_item(new), as_read(read))}, stop, job_id=new.id)
 
     def _transact(self, *writes: dict[str, Any], job_id: str) -> None:
         try:
             self.client.transact_write_items(TransactItems=list(writes))
         except self.client.exceptions.TransactionCanceledException as error:
             raise Conflict(f"job {job_id!r} changed meanwhile: {cancelled_by(error)}") from error
+
+
+def _current(job: Job) -> tuple[str, str]:
+    """Site and id of a job's current allocation."""
+    if job.current is None:
+        raise Conflict(f"job {job.id!r} has no allocation to stop")
+    return job.site, job.current

@@ -10,7 +10,7 @@ from typing import Any
 
 from job_protocol import identifiers, object_keys
 from job_protocol.job import Job, Kept, Registration
-from lambdas.rules.dispatch_sweep import swept_job
+from nomad_jobs.swept_job import swept_job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,9 @@ from typing import Any
 from job_protocol import dynamodb_json, table_keys
 from job_protocol.allocation import Allocation
 from job_protocol.job import Job
-from job_protocol.states import ClientStatus, Desired, JobStatus
+from job_protocol.states import JobStatus
 from lambdas.errors import Conflict
-from lambdas.ports.job_items import as_read, job_item, put, queue_keys, typed_key
+from lambdas.ports.job_items import as_read, entering, job_item, put, typed_key
 from lambdas.ports.job_table import JobTable
 
 _LOOKED_AT = 25
@@ -99,29 +99,13 @@ class TurnTable:
         Raises:
             Conflict: one of them failed.
         """
-        keys = queue_keys(allocation)
-        values = {
-            ":qpk": keys["qpk"],
-            ":qsk": keys["qsk"],
-            ":pending": ClientStatus.PENDING,
-            ":run": Desired.RUN,
-        }
-        update = {
-            "TableName": self._table,
-            "Key": typed_key(table_keys.allocation(allocation.site, allocation.id)),
-            "UpdateExpression": "SET qpk = :qpk, qsk = :qsk",
-            "ConditionExpression": "client_status = :pending AND attribute_not_exists(#token) "
-            "AND desired = :run",
-            "ExpressionAttributeNames": {"#token": "token"},
-            "ExpressionAttributeValues": dynamodb_json.encode(values),
-        }
         site, parent = template[0].site, template[0].id
         writes = [
             {"Put": put(self._table, job_item(new), as_read(read))}
             for read, new in (template, child)
         ]
         writes += [
-            {"Update": update},
+            entering(self._table, allocation),
             {"Update": self._expiring(site, parent, number, child[0].id, now)},
         ]
         try:

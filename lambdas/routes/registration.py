@@ -21,6 +21,7 @@ from lambdas.rules.registration import Examined
 from lambdas.rules.signed_registration import NotSigned, Signed, read_signed
 from lambdas.rules.site_health import first_with_room
 from lambdas.submitting import Submitter
+from nomad_jobs.job_file.plan import unchanged
 from nomad_jobs.run_script.render import JobRefused
 
 
@@ -63,13 +64,18 @@ def plan(call: Call) -> Answer:
     periodic = job.get("Periodic")
     now = call.services.clock()
     next_launch = Periodic.of_job(periodic).next_after(now) if periodic is not None else None
+    warnings = examined.warnings
+    changes = there is None or old is None or not unchanged(old.job, job)
+    if there is not None and there.registration is not None and changes:
+        told = registration.replacement_sentence(there, there.registration.version + 1)
+        warnings += (told,) if told is not None else ()
     shown = registration_views.plan_view(
         there,
         old.job if old is not None else None,
         job,
         diff=body_of(call).get("Diff") is True,
         next_launch=next_launch,
-        warnings=examined.warnings,
+        warnings=warnings,
     )
     return Answer(body=shown)
 
@@ -89,12 +95,14 @@ def register(call: Call) -> Answer:
     )
     job = found.job
     index = job.registration.index if job.registration is not None else job.rev
+    follows = job.replacement.allocation if job.replacement is not None else job.current
+    told = registration.replacement_sentence(job)
     return Answer(
         body={
-            "EvalID": (job.current or "") if job.role is Role.LEAF else "",
+            "EvalID": (follows or "") if job.role is Role.LEAF else "",
             "EvalCreateIndex": index,
             "JobModifyIndex": index,
-            "Warnings": "\n".join(examined.warnings),
+            "Warnings": "\n".join([*examined.warnings, *([told] if told else [])]),
             "Index": job.rev,
             "LastContact": 0,
             "KnownLeader": True,

@@ -41,7 +41,7 @@ def _stopped(call: Call) -> Job:
                 return templating.registering(call.services, job.site).stop(job)
             except Conflict:
                 continue
-        if job.active:
+        if job.active or job.replacement is not None:
             runs = writing.runs(call.services, job.site)
             asked_by = f"stop by {call.identity.name}"
             try:

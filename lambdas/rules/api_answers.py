@@ -97,6 +97,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
         **_JOB,
         Periodic=("boolean", "Whether it is a template that is launched by time."),
         ParameterizedJob=("boolean", "Whether it is a template that is dispatched."),
+        Priority=("integer", f"1 to 100, a higher one first; {DEFAULT_PRIORITY} if not stated."),
+        Version=("integer", "The registered version, from 0; of a script, the run."),
+        JobModifyIndex=("integer", "Rises when it is registered or stopped; of a script, 1."),
         JobSummary=("Summary", "How many allocations are in which state."),
     ),
     "Summary": given(

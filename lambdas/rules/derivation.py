@@ -11,6 +11,7 @@ from job_protocol.job import Job
 from job_protocol.states import ClientStatus, Desired, JobStatus, job_status_of, outcome_of
 from lambdas.rules.again import again
 from lambdas.rules.dependencies import waiting_sentence
+from lambdas.rules.revision import touched
 
 _DAY = 24 * 3600
 _RUNS = ElementState.RUNNING
@@ -67,6 +68,39 @@ def derive(job: Job, allocation: Allocation | None, now: int) -> Derived:
     if follows == job:
         return Derived(job)
     return Derived(replace(follows, rev=job.rev + 1, unpublished=True, announce=True), successor)
+
+
+def next_run(job: Job, now: int) -> Job | None:
+    """The job with the run that was to follow, once the current one has ended; None if none was.
+
+    Args:
+        job: the job; its end has been told.
+        now: seconds since the epoch.
+    """
+    if job.active or job.replacement is None:
+        return None
+    follows = job.replacement
+    new = Job(
+        site=job.site,
+        id=job.id,
+        bucket=job.bucket,
+        rev=job.rev,
+        announce=True,
+        run=job.run + 1,
+        upload=follows.upload,
+        sequencer=job.sequencer,
+        stop_sequencer=job.stop_sequencer,
+        current=follows.allocation,
+        client_status=ClientStatus.PENDING,
+        created=job.created,
+        submitted=follows.time,
+        priority=follows.priority,
+        submitter=follows.submitter,
+        counted=job.counted,
+        registration=job.registration,
+        earlier=job.earlier,
+    )
+    return touched(new, now)
 
 
 def next_attempt(allocation: Allocation, now: int) -> Allocation | None:

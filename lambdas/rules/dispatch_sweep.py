@@ -10,7 +10,7 @@ from typing import Any
 from job_protocol.object_keys import Problem
 from job_protocol.sweep import SweepError, read_sweep
 from lambdas.rules.dispatch import Dispatch, refusal
-from nomad_jobs.run_script.specification import SWEPT, read_job
+from nomad_jobs.run_script.specification import read_job
 
 Row = dict[str, str]
 
@@ -86,16 +86,3 @@ def _artifact_problems(job: Mapping[str, Any], columns: set[str]) -> Iterator[Pr
                         "every row has its own of",
                         "fetch it in the task itself",
                     )
-
-
-def swept_job(job: Mapping[str, Any], rows: int | None) -> dict[str, Any]:
-    """The job of a child that was dispatched with a sweep: an element for each row.
-
-    Args:
-        job: the template's specification.
-        rows: how many rows the sweep has; None for a child without one.
-    """
-    if rows is None:
-        return dict(job)
-    groups = [{**group, "Count": rows} for group in job["TaskGroups"]]
-    return {**job, "TaskGroups": groups, SWEPT: True}

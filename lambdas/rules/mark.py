@@ -127,7 +127,28 @@ def decide(word: Word | None, mark: Mark, job: Job | None) -> Decision:
             f"{word} changed nothing: run {job.run} of this job is still active. "
             f"Wait for its end, or write JOB_STOP first, then {word} again.",
         )
-    return Decision(Action.EXAMINE) if word is Word.FILE_UPLOAD else _retry(mark, job)
+    if word is Word.JOB_RETRY:
+        return _retry(mark, job)
+    if job is not None and job.registration is not None:
+        return Decision(Action.REJECT, problem=_registered(mark, job))
+    return Decision(Action.EXAMINE)
+
+
+def _registered(mark: Mark, job: Job) -> Problem:
+    """What lies under its prefix is a rendered run; as a script it would lose what the job is."""
+    if job.parent is None:
+        what, remedy = "a Nomad job", "run it by `jobferry job run FILE`"
+    else:
+        what = f"a child of the Nomad job {job.parent!r}"
+        remedy = (
+            f"make another one by `jobferry job dispatch {job.parent}` or `jobferry job periodic "
+            f"force {job.parent}`"
+        )
+    return Problem(
+        mark.key,
+        f"FILE_UPLOAD: {job.id!r} is {what}, not an upload",
+        f"{remedy}; JOB_RETRY runs it again with the same inputs; upload under another prefix",
+    )
 
 
 def _retry(mark: Mark, job: Job | None) -> Decision:

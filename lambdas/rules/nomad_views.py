@@ -145,7 +145,14 @@ def job_stub(job: Job, children: Iterable[Job] = ()) -> dict[str, Any]:
         children: its children, if it is a template.
     """
     counted = [] if job.client_status is None else [(SCRIPT_TASK, job.client_status)]
-    return {**_common(job), "JobSummary": summary_view(job, counted, children)}
+    of = job.registration
+    return {
+        **_common(job),
+        "Priority": job.priority or DEFAULT_PRIORITY,
+        "Version": of.version if of is not None else max(job.run - 1, 0),
+        "JobModifyIndex": of.index if of is not None else job.rev,
+        "JobSummary": summary_view(job, counted, children),
+    }
 
 
 def summary_view(

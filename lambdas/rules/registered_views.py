@@ -37,7 +37,8 @@ def registered_view(
     """
     whole = canonical(stated)
     if job.parent is not None:
-        whole["Priority"] = view["Priority"]  # a dispatch may state its own
+        # A dispatch may state its own.
+        whole["Priority"] = view.get("Priority") or whole["Priority"]
         # As in Nomad: a dispatched child keeps ParameterizedJob, a launched one has no Periodic.
         if whole.get("Periodic") is not None:
             whole |= {"ID": job.id, "Name": job.id, "ParentID": job.parent, "Periodic": None}

@@ -26,6 +26,11 @@ ENFORCED = "Enforcing job modify index"
 """What the refusal of a stale `JobModifyIndex` begins with; Nomad's clients look for it."""
 
 
+_RUNS_AGAIN = (Outcome.STOPPED, Outcome.LOST, Outcome.REJECTED)
+"""How an unchanged job has ended that runs when it is registered again. What was rejected was a
+mark in the bucket."""
+
+
 class Step(Enum):
     """What a registration does."""
 
@@ -115,6 +120,29 @@ def enforcement_refusal(item: Job | None, index: int | None) -> str | None:
     return None
 
 
+def replacement_sentence(item: Job, wanted: int | None = None) -> str | None:
+    """What becomes of the active run of a job that is changed; None if none is active.
+
+    Args:
+        item: the registered job; once it was changed, as it then is.
+        wanted: the version that would be registered; None for one that was.
+    """
+    follows = f"starts when it has ended at site {item.site}"
+    if wanted is not None:
+        if not item.active:
+            return None
+        return (
+            f"run {item.run} of job {item.id!r} is active: registering stops it, and version "
+            f"{wanted} {follows}"
+        )
+    if item.replacement is None or item.registration is None:
+        return None
+    return (
+        f"run {item.run} of job {item.id!r} is being stopped; version {item.registration.version} "
+        f"{follows}"
+    )
+
+
 def update_refusal(item: Job, new: Mapping[str, Any]) -> str | None:
     """Why a registered job cannot become this one; None if it can.
 
@@ -146,8 +174,8 @@ def step_of(item: Job | None, old: Mapping[str, Any] | None, new: Mapping[str, A
     """
     if item is None or old is None or not unchanged(old, new):
         return Step.CHANGE
-    if item.status is not JobStatus.DEAD:
+    if item.status is not JobStatus.DEAD or item.replacement is not None:
         return Step.NOTHING
-    if item.role is Role.TEMPLATE or item.outcome in (Outcome.STOPPED, Outcome.LOST):
+    if item.role is Role.TEMPLATE or item.outcome in _RUNS_AGAIN:
         return Step.REVIVE
     return Step.NOTHING

@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
+from job_protocol.element_files import SHARED_ARTIFACTS
 from job_protocol.job_settings import Artifact
 from nomad_jobs.run_script.run_facts import FactsRefused, RunFacts
 from nomad_jobs.run_script.specification import (
@@ -14,10 +15,6 @@ from nomad_jobs.run_script.specification import (
     JobSpecification,
     Task,
 )
-
-SHARED = ".nomad/artifacts"
-"""Where those of a job with several elements are fetched to, once for each group; the script copies
-them into each element's folder."""
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
 _ONLY_ON_THE_NODE = re.compile(
@@ -95,7 +92,7 @@ def _destination(
             f"with this run's facts, the artifact's destination {stated!r} leads out"
         )
     if job.elements > 1:
-        place = f"{SHARED}/{group.name}/{place}"
+        place = f"{SHARED_ARTIFACTS}/{group.name}/{place}"
     return place if artifact.mode == "file" else f"{place}/"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from job_protocol.object_keys import Problem
 from nomad_jobs.run_script.json_reader import Reader
+from nomad_jobs.swept_job import SWEPT
 
 DEFAULT_CPU = 100
 DEFAULT_MEMORY = 300
@@ -18,8 +19,6 @@ DEFAULT_KILL_SIGNAL = "SIGINT"
 CONTAINER_KILL_SIGNAL = "SIGTERM"
 CONTAINER_DRIVERS = frozenset({"docker", "podman", "container"})
 
-SWEPT = "Swept"
-"""What marks the job of a child whose elements are the rows of a sweep."""
 
 MAIN, PRESTART, POSTSTART, POSTSTOP = "main", "prestart", "poststart", "poststop"
 

@@ -21,6 +21,7 @@ from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import RESULT_METADATA, SiteBucket
 from lambdas.ports.site_directory import Site
 from lambdas.rules.mark import Decision, Mark
+from lambdas.rules.site_limits import NO_LIMITS, SiteLimits
 from lambdas.rules.upload import Limits
 
 SCRIPT = b"#!/bin/sh\necho hello\n"
@@ -44,6 +45,7 @@ class UserOfASite:
     site: str = "dc1"
     limits: Limits = field(default_factory=lambda: Limits(files=50, size=1_000_000))
     now: int = field(default_factory=lambda: int(time.time()))
+    quotas: SiteLimits = NO_LIMITS
     sequencers: Any = field(default_factory=lambda: (f"{n:016X}" for n in count(1)))
 
     @property

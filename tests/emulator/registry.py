@@ -59,7 +59,7 @@ def children(user: UserOfASite, dynamodb: Any = None, s3: Any = None) -> Childre
     runs = Runs(
         JobTable(dynamodb, user.table),
         SiteBucket(s3, user.bucket),
-        Site(user.site, user.bucket, user.limits, keep_days=7),
+        Site(user.site, user.bucket, user.limits, keep_days=7, quotas=user.quotas),
         lambda: user.now,
     )
     return Children(

@@ -134,11 +134,9 @@ def test_an_unchanged_finished_job_changes_nothing_and_a_changed_one_runs_again(
     assert len(after.earlier) == 1
 
 
-def test_a_stopped_job_runs_again_and_an_active_one_cannot_change(user: UserOfASite) -> None:
+def test_a_stopped_job_runs_again_and_an_active_one_stays_as_it_is(user: UserOfASite) -> None:
     register(user, a_job("hello"), "k1")
     assert not register(user, a_job("hello"), "k2").ran
-    with pytest.raises(Refused, match="run 1 of job 'hello' is still active"):
-        register(user, a_job("hello", Priority=60), "k3")
     end(user, "hello", Outcome.STOPPED)
     assert register(user, a_job("hello"), "k4").ran
     registration = user.job("hello").registration
@@ -211,6 +209,22 @@ def test_a_mark_at_a_template_changes_nothing(user: UserOfASite) -> None:
     assert user.uploads("t").action is Action.IGNORE
     assert user.says("t", b"JOB_STOP").action is Action.IGNORE
     assert user.job("t") == before
+
+
+def test_a_mark_at_a_registered_job_is_rejected_and_registering_runs_it_again(
+    user: UserOfASite,
+) -> None:
+    register(user, a_job("hello"), "k1")
+    end(user, "hello", Outcome.COMPLETE)
+    assert user.says("hello", b"FILE_UPLOAD").action is Action.REJECT
+    job = user.job("hello")
+    assert (job.outcome, job.run) == (Outcome.REJECTED, 1)
+    assert user.reasons("hello")["hello/aws-job-stat.txt"] == (
+        "FILE_UPLOAD: 'hello' is a Nomad job, not an upload"
+    )
+    assert register(user, a_job("hello"), "k2").ran
+    job = user.job("hello")
+    assert (job.outcome, job.run, job.reasons) == (None, 2, ())
 
 
 # ---- children ----

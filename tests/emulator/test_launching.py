@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from job_protocol.states import JobStatus
+from lambdas.errors import LimitReached
 from lambdas.launcher import launch_all
 from lambdas.launching import Launching
 from lambdas.ports.templates import Templates
 from lambdas.registering import Registering
+from lambdas.rules.site_limits import Quota, SiteLimits
 from local_cloud.emulator import Emulator
 from tests.emulator.control_plane import UserOfASite
 from tests.emulator.registry import Fragile, Killed, a_job, children, register
@@ -222,3 +224,35 @@ def test_a_child_knows_its_own_id_and_its_parents(user: UserOfASite) -> None:
     (child,) = trigger(user)
     facts = user.s3.get_object(Bucket=user.bucket, Key=f"{child}/.nomad/dispatch")["Body"].read()
     assert {f"job_id={child}", "parent_id=tick"} <= set(facts.decode().split("\0"))
+
+
+def test_a_launch_beyond_a_limit_is_skipped_and_the_job_says_so(user: UserOfASite) -> None:
+    user.quotas = SiteLimits(site=Quota(jobs_a_day=2))
+    register(user, periodic())  # a template is no run
+    told: list[tuple[str, str]] = []
+
+    def launches(minutes: int) -> list[str]:
+        user.now = START + 60 * minutes
+        makes = Launching(children(user), lambda: user.now, lambda *said: told.append(said))
+        return makes.launch("tick")
+
+    assert [len(launches(minute)) for minute in (1, 2)] == [1, 1]
+    assert (told, user.job("tick").note) == ([], None)
+    before = user.job("tick").next_due
+    assert launches(3) == []
+    job = user.job("tick")
+    assert job.launches
+    assert (job.next_due or 0) > (before or 0)
+    assert told == [("tick", "site dc1 has a limit of 2 jobs a day (jobs_a_day); 2 are used")]
+    assert job.note == (
+        "the launch of 2023-11-14T22:17:00Z was skipped: "
+        "site dc1 has a limit of 2 jobs a day (jobs_a_day); 2 are used"
+    )
+    assert len(launches(60 * 24)) == 1, "the next day it goes on"
+    assert user.job("tick").note is None
+    assert len(launches(60 * 24 + 1)) == 1
+    user.now += 20
+    makes = Launching(children(user), lambda: user.now, lambda *said: told.append(said))
+    template = user.job("tick")
+    with pytest.raises(LimitReached):
+        makes.force(template, makes.children.specification(template), submitter="me")

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from job_protocol.sweep import SweepError
 from lambdas.rules.dispatch import Dispatch
-from lambdas.rules.dispatch_sweep import rows_of, sweep_problems, swept_job
+from lambdas.rules.dispatch_sweep import rows_of, sweep_problems
 from lambdas.rules.task_groups import place_of
 from nomad_jobs.run_script.run_facts import row_files
+from nomad_jobs.swept_job import swept_job
 from tests.unit.nomad_jobs.run_script.rendered import Run, facts, job, place, shell
 
 PRINT = 'printf "%s|%s|%s" "$NOMAD_META_x" "$NOMAD_META_LABEL" "$NOMAD_META_both"'

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job_protocol.job import Job
+from job_protocol.job import Job, Registration
 from job_protocol.states import JOBFERRY_WORDS, JobKind, Outcome, Role, Word
 from lambdas.rules.mark import Action, decide, is_newer, word_of_body, word_of_etag
 from tests.unit.job_protocol.strategies import jobs
@@ -19,6 +19,8 @@ JOBS: dict[str, Job | None] = {
     "active": a_job(),
     "dead": a_dead_job(),
     "rejected": a_rejected_upload(),
+    "registered": a_dead_job(registration=Registration(version=0, name="000000-0")),
+    "child": a_dead_job(registration=Registration(version=0, name="000000-0"), parent="t"),
     "folder": a_folder(sequencer="10"),
     "template": a_job(role=Role.TEMPLATE, kind=JobKind.PARAMETERIZED, client_status=None),
 }
@@ -30,6 +32,8 @@ TABLE = {
     (Word.FILE_UPLOAD, "rejected"): Action.EXAMINE,
     (Word.FILE_UPLOAD, "folder"): Action.EXAMINE,
     (Word.FILE_UPLOAD, "template"): Action.EXAMINE,
+    (Word.FILE_UPLOAD, "registered"): Action.REJECT,
+    (Word.FILE_UPLOAD, "child"): Action.REJECT,
     (Word.JOB_STOP, "none"): Action.REMEMBER_STOP,
     (Word.JOB_STOP, "active"): Action.STOP,
     (Word.JOB_STOP, "dead"): Action.REMEMBER_STOP,
@@ -55,6 +59,17 @@ TABLE = {
 def test_a_newer_word_of_the_user_is_acted_on(word: Word | None, state: str) -> None:
     decision = decide(word, a_mark(sequencer="11"), JOBS[state])
     assert decision.action is TABLE[word, state]
+
+
+def test_a_mark_at_a_nomad_job_names_the_command_that_runs_it() -> None:
+    problem = decide(Word.FILE_UPLOAD, a_mark(sequencer="11"), JOBS["registered"]).problem
+    assert problem is not None
+    assert problem.problem == "FILE_UPLOAD: 'job0001' is a Nomad job, not an upload"
+    assert problem.remedy.startswith("run it by `jobferry job run FILE`; ")
+    problem = decide(Word.FILE_UPLOAD, a_mark(sequencer="11"), JOBS["child"]).problem
+    assert problem is not None
+    assert "is a child of the Nomad job 't'" in problem.problem
+    assert "`jobferry job dispatch t`" in problem.remedy
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.STOPPED, Outcome.LOST])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -386,3 +387,35 @@ def test_small_artifacts_are_pushed_where_the_settings_say_so(directory: JobDire
     assert pushed(plan(directory, index)) == []
     settings_ = JobSettings(small_artifacts=2)
     assert pushed(plan(directory, index, settings_)) == ["local/small.txt"]
+
+
+def test_copies_of_artifacts_in_the_folders_of_elements_are_no_results(
+    directory: JobDirectory,
+) -> None:
+    shared = ".nomad/artifacts/solve"
+    put(directory, f"{shared}/main/local/grid.dat", "grid")
+    put(directory, f"{shared}/main/local/tool", "#!/bin/sh").chmod(0o755)
+    (directory.path / shared / "main/local/latest").symlink_to("grid.dat")
+    (directory.path / shared / "main/local/empty").mkdir()
+    fetched = ("grid.dat", "tool", "latest", "empty/")
+    index = staged(directory, *(f"{shared}/main/local/{name}" for name in fetched))
+    index = StagedIndex(index.files, index.folders, frozenset(index.files))
+    copies = ("solve.0", "solve.1", "elements/2", "elsewhere")
+    for folder in copies:
+        (directory.path / folder).mkdir(parents=True)
+        # As the run script does it.
+        source = f"{directory.path / shared}/."
+        subprocess.run(["cp", "-R", "-p", "--", source, directory.path / folder], check=True)
+    put(directory, "solve.1/main/local/grid.dat", "GRID")
+    put(directory, "elements/2/main/local/new")
+    (directory.path / "solve.0/main/local/tool").chmod(0o644)
+    result = plan(directory, index, JobSettings(exclude=(".nomad/**",), small_artifacts=1000))
+    assert pushed(result) == [
+        "elements/2/main/local/new",
+        "elsewhere/main/local/grid.dat",
+        "elsewhere/main/local/latest",
+        "elsewhere/main/local/tool",
+        "solve.0/main/local/tool",
+        "solve.1/main/local/grid.dat",
+    ]
+    assert result.folders == ("elsewhere/main/local/empty/",)
