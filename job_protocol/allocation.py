@@ -64,6 +64,7 @@ class Allocation:
         scheduler_id: the scheduler's id of the submission.
         obs: rises with every observation that was written.
         reason: the scheduler's or the puller's word on the state, verbatim.
+        expected_start: when the scheduler expected to start it, as it said with that reason.
         exit_code: the script's exit code, 128 + n for signal n as in POSIX shells.
         claimed_at, submitted_at, started_at, ended_at: times.
         elements: the packed vector of an array's elements (`elements.Elements`); None where
@@ -97,6 +98,7 @@ class Allocation:
     scheduler_id: str | None = None
     obs: int = 0
     reason: str | None = None
+    expected_start: int | None = None
     exit_code: int | None = None
     claimed_at: int | None = None
     submitted_at: int | None = None
