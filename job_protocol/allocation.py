@@ -65,6 +65,7 @@ class Allocation:
         obs: rises with every observation that was written.
         reason: the scheduler's or the puller's word on the state, verbatim.
         refused: whether the site's policy refused it: no attempt follows.
+        expected_start: when the scheduler expected to start it, as it said with that reason.
         exit_code: the script's exit code, 128 + n for signal n as in POSIX shells.
         claimed_at, submitted_at, started_at, ended_at: times.
         elements: the packed vector of an array's elements (`elements.Elements`); None where
@@ -99,6 +100,7 @@ class Allocation:
     obs: int = 0
     reason: str | None = None
     refused: bool = False
+    expected_start: int | None = None
     exit_code: int | None = None
     claimed_at: int | None = None
     submitted_at: int | None = None

@@ -112,6 +112,7 @@ def _allocation(report: Report, zone: tzinfo | None) -> list[str]:
         ("Reason", allocation.get("reason")),
         ("Created", local_time(allocation.get("created"), zone)),
         ("Submitted", local_time(allocation.get("submitted"), zone)),
+        ("Expected Start", local_time(allocation.get("expected_start"), zone)),
         ("Started", local_time(allocation.get("started"), zone)),
         ("Ended", local_time(allocation.get("ended"), zone)),
         ("Results", f"{files} files, {human_size(size)}" if isinstance(size, int) else None),

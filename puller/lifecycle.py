@@ -95,6 +95,7 @@ class Lifecycle:
         reason: str | None,
         *,
         since: float | None = None,
+        expected_start: int | None = None,
     ) -> Record | None:
         """Tell the table what was observed, if it does not know it yet.
 
@@ -105,6 +106,8 @@ class Lifecycle:
             since: since when it is so, in seconds since the epoch; a state that has not lasted for
                 `tell_after` yet is not told, since each costs two status objects. None tells it
                 at once.
+            expected_start: when the scheduler expects to start it, in seconds since the epoch. It
+                changes often, so that alone nothing is told.
         """
         told_already = (status, reason) == (record.reported, record.reported_reason)
         if told_already and not self._elements_due(record):
@@ -118,7 +121,11 @@ class Lifecycle:
                 record.token,
                 obs=record.obs,
                 status=status,
-                facts={"reason": reason, **self._facts(record)},
+                facts={
+                    "reason": reason,
+                    "expected_start": expected_start,
+                    **self._facts(record),
+                },
             )
             if written is not Written.REPEATED:
                 break

@@ -63,10 +63,12 @@ class Live:
     Attributes:
         status: `queued` or `running`; None if the scheduler's state is not known here.
         words: the scheduler's words.
+        expected_start: see `ListedJob.expected_start`.
     """
 
     status: ClientStatus | None
     words: str
+    expected_start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def judge(evidence: Evidence) -> Verdict:
     if isinstance(evidence.detail, ListedJob):  # asked later, and tells more
         shown = _same_job(evidence.detail, evidence) or shown
     if shown is not None and shown.state is not SchedulerState.ENDED:
-        return Live(_LIVE_STATUS.get(shown.state), shown.words)
+        return Live(_LIVE_STATUS.get(shown.state), shown.words, shown.expected_start)
     exit_file = _own_exit(evidence)
     if exit_file is not None:
         needs_reason = exit_file.code != 0 and shown is None

@@ -23,6 +23,9 @@ _LOG = logging.getLogger(__name__)
 _CANCEL_AGAIN_AFTER = 60.0
 _OUTPUT_BYTES = 500
 _TELL_WHY_AFTER = 30.0
+_TELL_WITHOUT_ESTIMATE_AFTER = 90.0
+"""Seconds since the submission. An expected start is told with the reason and costs no write of
+its own, so the reason waits for it a little: Slurm's backfill looks every 30 s (bf_interval)."""
 
 
 class Watching:
@@ -103,11 +106,12 @@ class Watching:
         match verdict:
             case Wait(since=since) if record.missing_since is None:
                 return self._place.journal.write(replace(record, missing_since=since))
-            case Live(status=status, words=words):
-                return self._live(record, status, words)
+            case Live():
+                return self._live(record, verdict)
         return record
 
-    def _live(self, record: Record, status: ClientStatus | None, words: str) -> Record | None:
+    def _live(self, record: Record, verdict: Live) -> Record | None:
+        status, words, start = verdict.status, verdict.words, verdict.expected_start
         if record.missing_since is not None:
             record = self._place.journal.write(replace(record, missing_since=None))
         if status is None:
@@ -119,10 +123,11 @@ class Watching:
                 record = self._place.journal.write(replace(record, started_at=now))
             return self._lifecycle.report(record, status, None, since=record.started_at)
         submitted = record.submitted_at or 0.0
-        why = words if now - submitted >= _TELL_WHY_AFTER else record.reported_reason
+        patience = _TELL_WITHOUT_ESTIMATE_AFTER if start is None else _TELL_WHY_AFTER
+        why = words if now - submitted >= patience else record.reported_reason
         if record.reported is ClientStatus.RUNNING:  # it was requeued
-            return self._lifecycle.report(record, status, words)
-        return self._lifecycle.report(record, status, why, since=submitted)
+            return self._lifecycle.report(record, status, words, expected_start=start)
+        return self._lifecycle.report(record, status, why, since=submitted, expected_start=start)
 
     def stop(self, record: Record) -> Record | None:
         """Ask the scheduler to cancel a submitted allocation, again after a while."""

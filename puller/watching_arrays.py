@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from job_protocol.states import ClientStatus
 from puller.array_state import ArrayState, conclude, follow, state_of, tasks_of, with_state
 from puller.array_wrapper import element_dir
 from puller.exit_file import Records, read_records
@@ -60,7 +61,11 @@ class ArrayWatching:
         if changed is not record:
             record = self._place.journal.write(changed)
         if isinstance(concluded, Live):
-            concluded = replace(concluded, words=_first_words(verdicts))
+            concluded = replace(
+                concluded,
+                words=_first_words(verdicts),
+                expected_start=_first_start(concluded, verdicts),
+            )
         return record, concluded
 
     def _evidence(
@@ -137,6 +142,14 @@ def _live(listed: ListedJob | None, identity: str) -> bool:
         and listed.state is not SchedulerState.ENDED
         and listed.identity in (None, identity)
     )
+
+
+def _first_start(whole: Live, verdicts: dict[int, Verdict]) -> int | None:
+    """When the scheduler expects to start the first of the elements, if none has begun."""
+    if whole.status is not ClientStatus.QUEUED:
+        return None
+    starts = [v.expected_start for v in verdicts.values() if isinstance(v, Live)]
+    return min((start for start in starts if start is not None), default=None)
 
 
 def _first_words(verdicts: dict[int, Verdict]) -> str:

@@ -71,6 +71,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         AllocID=("string?", "The current allocation."),
         Settings=("{}", "What the submission stated, as in `aws-job.json`."),
         Waiting=("[string]", "Why it waits, each a sentence; empty if it does not wait."),
+        ExpectedStart=("string?", "When the scheduler expected to start it, as it last said why."),
         WaitingOn=("[WaitingOn]", "The jobs that it waits for, as long as it does."),
         Note=("string?", "Why the user's last request changed nothing, a sentence."),
         Submitter=("string?", "Who submitted this run through the API."),

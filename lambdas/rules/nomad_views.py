@@ -20,7 +20,7 @@ from job_protocol.states import ClientStatus, Desired, JobKind, Outcome, Role
 from lambdas.rules.derivation import message_of
 from lambdas.rules.file_tree import SCRIPT_TASK
 from lambdas.rules.site_health import SiteHealth
-from lambdas.rules.status_document import array_details, iso
+from lambdas.rules.status_document import array_details, expected_start, iso
 from lambdas.rules.task_groups import Place, element_of, place_of, status_of
 
 _NAMESPACE = "default"
@@ -84,6 +84,7 @@ def job_view(job: Job, allocation: Allocation | None, waiting: Iterable[str]) ->
         "AllocID": job.current,
         "Settings": to_attributes(settings) if settings else {},
         "Waiting": list(waiting),
+        "ExpectedStart": iso(expected_start(allocation)) if allocation else None,
         "WaitingOn": [
             {"Job": one.job, "Site": one.site or job.site, "On": one.on.value, "Run": one.run}
             for one in job.waiting_on

@@ -11,7 +11,7 @@ from job_protocol.elements import Elements, ElementsError, ElementState, ranges
 from job_protocol.items import to_attributes
 from job_protocol.job import Job
 from job_protocol.object_keys import result_report_key
-from job_protocol.states import JobStatus, Outcome
+from job_protocol.states import ClientStatus, JobStatus, Outcome
 
 FORMAT = 1
 
@@ -99,6 +99,7 @@ def _allocation_details(allocation: Allocation) -> dict[str, Any]:
             "created": iso(allocation.created),
             "claimed": iso(allocation.claimed_at),
             "submitted": iso(allocation.submitted_at),
+            "expected_start": iso(expected_start(allocation)),
             "started": iso(allocation.started_at),
             "ended": iso(allocation.ended_at),
             "results": None
@@ -116,6 +117,12 @@ def _allocation_details(allocation: Allocation) -> dict[str, Any]:
             ),
         }
     )
+
+
+def expected_start(allocation: Allocation) -> int | None:
+    """When the scheduler expects to start what still waits, in seconds since the epoch."""
+    waits = allocation.client_status is ClientStatus.QUEUED
+    return allocation.expected_start if waits else None
 
 
 def array_details(allocation: Allocation) -> dict[str, Any] | None:

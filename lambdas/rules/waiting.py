@@ -7,7 +7,7 @@ import re
 from job_protocol.allocation import Allocation
 from job_protocol.states import ClientStatus, Desired
 from lambdas.rules.site_health import SiteHealth
-from lambdas.rules.status_document import iso
+from lambdas.rules.status_document import expected_start, iso
 
 MEANINGS = {
     # squeue(1), "JOB REASON CODES".
@@ -95,8 +95,7 @@ def reasons(
         found.append(f"it may not start before {iso(allocation.not_before)}")
     elif ahead:
         found.append(f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead of it at the site")
-    if allocation.reason:
-        found.append(_scheduler(allocation))
+    found += _scheduler(allocation, now)
     if not found:
         found.append(_ordinary(allocation, health))
     return tuple(found)
@@ -108,10 +107,17 @@ def _site(health: SiteHealth) -> str:
     return f"site {health.site} is silent since {iso(health.last_seen)}"
 
 
-def _scheduler(allocation: Allocation) -> str:
+def _scheduler(allocation: Allocation, now: int) -> list[str]:
+    """What the scheduler says: its reason, and its estimate of the start while that lies ahead."""
     who = allocation.scheduler or "the site's scheduler"
-    meaning = meaning_of(allocation.reason or "")
-    return f"{who} says: {allocation.reason}" + (f" ({meaning})" if meaning else "")
+    found = []
+    if allocation.reason:
+        meaning = meaning_of(allocation.reason)
+        found.append(f"{who} says: {allocation.reason}" + (f" ({meaning})" if meaning else ""))
+    expected = expected_start(allocation)
+    if expected is not None and expected > now:
+        found.append(f"{who} expects to start it at {iso(expected)}")
+    return found
 
 
 def _ordinary(allocation: Allocation, health: SiteHealth) -> str:

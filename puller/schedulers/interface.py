@@ -53,6 +53,8 @@ class ListedJob:
         user: the owner as the scheduler shows it, where it does.
         submitted_at: seconds since the epoch, where the answer shows it.
         array: the id of the array that it is an element of, if it is one.
+        expected_start: when the scheduler expects to start it, in seconds since the epoch; None
+            where it does not wait, or the scheduler gives no estimate.
     """
 
     id: str
@@ -64,6 +66,7 @@ class ListedJob:
     user: str | None = None
     submitted_at: int | None = None
     array: str | None = None
+    expected_start: int | None = None
 
     @property
     def submission(self) -> str:

@@ -154,6 +154,7 @@ def _job(job_id: str, values: Mapping[str, str]) -> ListedJob:
     ended = state is SchedulerState.ENDED
     status = _integer(values.get("Exit_status")) if ended else None
     arguments = values.get("Submit_arguments")
+    planned = values.get("estimated.start_time", "") if state is SchedulerState.QUEUED else ""
     return ListedJob(
         id=job_id,
         state=state,
@@ -164,6 +165,7 @@ def _job(job_id: str, values: Mapping[str, str]) -> ListedJob:
         user=values.get("Job_Owner", "").partition("@")[0] or None,
         submitted_at=_time(values.get("ctime", "")),
         array=re.sub(r"\[\d+\]", "[]", job_id) if re.search(r"\[\d+\]", job_id) else None,
+        expected_start=_time(planned),
     )
 
 
@@ -196,6 +198,8 @@ def _integer(text: str | None) -> int | None:
 
 
 def _time(text: str) -> int | None:
+    if re.fullmatch(r"[0-9]{9,12}", text):  # some versions show an estimate as it is kept
+        return int(text)
     try:
         return calendar.timegm(time.strptime(text, "%a %b %d %H:%M:%S %Y"))
     except (ValueError, OverflowError):

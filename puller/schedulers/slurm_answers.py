@@ -22,8 +22,9 @@ from puller.schedulers.interface import EndReason, ListedJob, SchedulerState
 SEPARATOR = "\x1f"
 """Between the fields of a listing: no job directory has a control character in its name."""
 
-LISTING_FORMAT = SEPARATOR.join(("%i", "%T", "%V", "%u", "%r", "%o"))
-"""For `squeue -o`: id, state, submit time, user, reason, path of the submitted script."""
+LISTING_FORMAT = SEPARATOR.join(("%i", "%T", "%V", "%S", "%u", "%r", "%o"))
+"""For `squeue -o`: id, state, submit time, actual or expected start, user, reason, path of the
+submitted script."""
 
 ACCOUNTING_FIELDS = "JobID,State,ExitCode,Submit,User"
 """For `sacct -P -o`."""
@@ -120,7 +121,7 @@ def parse_listing(text: str) -> dict[str, ListedJob]:
 
 
 def _listed(
-    job_id: str, state: str, submitted: str, user: str, reason: str, script: str
+    job_id: str, state: str, submitted: str, start: str, user: str, reason: str, script: str
 ) -> ListedJob:
     return ListedJob(
         id=_plain_id(job_id),
@@ -131,6 +132,7 @@ def _listed(
         user=user or None,
         submitted_at=_time(submitted),
         array=_array_of(job_id),
+        expected_start=_expected(state, start),
     )
 
 
@@ -183,6 +185,7 @@ def _detailed(scheduler_id: str, record: str) -> ListedJob:
         exit_code=_code(state, exit_code),
         user=field(r"UserId=([^\s(]+)") or None,
         submitted_at=_time(field(r"SubmitTime=(\S+)")),
+        expected_start=_expected(state, field(r"StartTime=(\S+)")),
     )
 
 
@@ -275,6 +278,11 @@ def _code(state: str, exit_code: str) -> int | None:
         return None
     code = 128 + int(found[2]) if int(found[2]) else int(found[1])
     return None if code == 0 and state != "COMPLETED" else code
+
+
+def _expected(state: str, start: str) -> int | None:
+    """When a job that waits is expected to start: the backfill scheduler's plan, if it has one."""
+    return _time(start) if _state(state) is SchedulerState.QUEUED else None
 
 
 def _time(text: str) -> int | None:

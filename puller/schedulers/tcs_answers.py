@@ -20,9 +20,12 @@ from puller.errors import (
 from puller.schedulers.interface import EndReason, ListedJob, SchedulerState
 from puller.schedulers.yearless_dates import epoch_of
 
-ITEMS = "jid,st,ec,pc,sn,adt,usr,ermsg,jnam"
-"""For `pjstat --data --choose`: what its answer shows as JOB_ID, ST, EC, PC, SN, ACCEPT, USER,
-REASON and JOB_NAME. The name comes last, since it may have a comma in it."""
+ITEMS = "jid,st,ec,pc,sn,adt,sdt,usr,ermsg,jnam"
+"""For `pjstat --data --choose`: what its answer shows as JOB_ID, ST, EC, PC, SN, ACCEPT,
+START_DATE, USER, REASON and JOB_NAME. The name comes last, since it may have a comma in it."""
+
+_MOST_EXPECTED = 180 * 86400.0
+"""Seconds to the latest expected start; dates come without a year."""
 
 _STATES = {
     **dict.fromkeys(("ACC", "QUE", "RNA", "HLD"), SchedulerState.QUEUED),
@@ -145,7 +148,15 @@ def _listed(row: Mapping[str, str], now: float) -> ListedJob | None:
         user=row.get("USER") or None,
         submitted_at=epoch_of(row.get("ACCEPT", ""), now),
         array=job_id.partition("[")[0] if "[" in job_id else None,
+        expected_start=_expected(state, row.get("START_DATE", ""), now),
     )
+
+
+def _expected(state: str, start: str, now: float) -> int | None:
+    """When a job that waits is expected to start; TCS shows an expected date in parentheses."""
+    if _STATES.get(state) is not SchedulerState.QUEUED or not start.startswith("("):
+        return None
+    return epoch_of(start, now, ahead=_MOST_EXPECTED)
 
 
 def _words(state: str, pjm_code: int | None, reason: str) -> str:

@@ -34,21 +34,22 @@ _YEARS_BACK = 8
 """29 February may be missing for so long."""
 
 
-def epoch_of(shown: str, now: float) -> int | None:
+def epoch_of(shown: str, now: float, ahead: float = _AHEAD) -> int | None:
     """The latest moment up to `now` that a date in local time can mean, or None if it is none.
 
     Args:
         shown: the date as the scheduler shows it.
         now: seconds since the epoch.
+        ahead: seconds by which it may lie behind `now` on the clock, as an expected start does.
     """
     for form in _FORMS:
         found = form.fullmatch(shown.strip())
         if found is not None:
-            return _latest(found, now)
+            return _latest(found, now, ahead)
     return None
 
 
-def _latest(found: re.Match[str], now: float) -> int | None:
+def _latest(found: re.Match[str], now: float, ahead: float) -> int | None:
     month = (
         (_MONTHS.index(found["month"]) + 1) if found["month"] in _MONTHS else int(found["month"])
     )
@@ -61,7 +62,7 @@ def _latest(found: re.Match[str], now: float) -> int | None:
             moment = int(time.mktime((year, month, day, *clock, 0, 0, -1)))
         except OverflowError:
             return None
-        if found["year"] or moment <= now + _AHEAD:
+        if found["year"] or moment <= now + ahead:
             return moment
     return None
 

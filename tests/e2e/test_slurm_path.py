@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+import time
+import uuid
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import DeployedStack
 from tests.e2e.site import Site
+from tests.emulator.api_client import ApiClient
 from tests.patience import PATIENCE
 from tests.schedulers.slurm_cluster import SlurmCluster
 
@@ -109,6 +112,31 @@ def test_a_pending_job_is_stopped(site: Site) -> None:
     site.mark("held", "JOB_STOP")
     assert site.wait_for("held", "JOB_STOPPED", between=site.pull)
     assert "ran" not in site.keys("held")
+
+
+def test_the_scheduler_s_estimate_of_the_start_reaches_the_user(
+    site: Site, deployed: DeployedStack
+) -> None:
+    first, second = (f"{name}-{uuid.uuid4().hex[:8]}" for name in ("fills", "waits"))
+    head = "#!/bin/bash\n#SBATCH --exclusive --time=20\n"
+    try:
+        site.upload(first, f"{head}sleep 1000\n")
+        site.wait_for(first, "JOB_RUNNING", seconds=120, between=site.pull)
+        site.upload(second, f"{head}true\n")
+        site.wait_for(second, "JOB_SUBMITTED", seconds=120, between=site.pull)
+        api = ApiClient(deployed.deployment.api_urls[""], deployed.emulator.region)
+        told: list[str] = []
+        deadline = time.monotonic() + 240
+        while not any("slurm expects to start it at 20" in sentence for sentence in told):
+            assert time.monotonic() < deadline, f"{told}\n{site.log}"
+            site.pull()
+            told = api.get(f"/v1/job/{second}", site="dc1")["Waiting"]
+        assert any("PENDING (" in sentence for sentence in told)
+    finally:
+        for job in (second, first):
+            site.mark(job, "JOB_STOP")
+        for job in (second, first):
+            site.wait_for(job, "JOB_STOPPED", seconds=120, between=site.pull)
 
 
 def test_outputs_that_the_script_s_own_directives_name_are_results(site: Site) -> None:

@@ -62,7 +62,8 @@ def _slurm() -> ArrayColumn:
     lines, records = "", ""
     for index, fate in FATES.items():
         state, reason, code = words[fate]
-        lines += "\x1f".join((f"17_{index}", state, str(SUBMITTED), USER, reason, str(WRAPPER)))
+        fields = (f"17_{index}", state, str(SUBMITTED), "N/A", USER, reason, str(WRAPPER))
+        lines += "\x1f".join(fields)
         lines += "\n"
         records += (
             f"JobId={18 + index} ArrayJobId=17 ArrayTaskId={index} JobName=job0001\n"
@@ -166,7 +167,7 @@ def _lsf() -> ArrayColumn:
 
 
 def _tcs() -> ArrayColumn:
-    header = "H,JOB_ID,ST,EC,PC,SN,ACCEPT,USER,REASON,JOB_NAME\n"
+    header = "H,JOB_ID,ST,EC,PC,SN,ACCEPT,START_DATE,USER,REASON,JOB_NAME\n"
     states = {
         "failed": ("EXT", "3", "0", "0"),
         "runs": ("RUN", "-", "-", "-"),
@@ -176,7 +177,7 @@ def _tcs() -> ArrayColumn:
 
     def row(job_id: str, state: str, ec: str, pc: str, sn: str) -> str:
         name = f"jf-{CONTROL.name}"
-        return f",{job_id},{state},{ec},{pc},{sn},11/21 22:33:20,{USER},-,{name}\n"
+        return f",{job_id},{state},{ec},{pc},{sn},11/21 22:33:20,-,{USER},-,{name}\n"
 
     rows = {index: row(f"9714[{index}]", *states[fate]) for index, fate in FATES.items()}
     live = header + row("9714", "RUN", "-", "-", "-") + "".join(rows[i] for i in LIVE)

@@ -30,7 +30,7 @@ DOWN = answered(
 
 
 def listing(state: str, reason: str = "None", *, script: str = str(WRAPPER)) -> Answer:
-    return answered("\x1f".join((JOB, state, str(SUBMITTED), USER, reason, script)) + "\n")
+    return answered("\x1f".join((JOB, state, str(SUBMITTED), "N/A", USER, reason, script)) + "\n")
 
 
 def detail(state: str, exit_code: str, reason: str, *, script: str = str(WRAPPER)) -> Answer:

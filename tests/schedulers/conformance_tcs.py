@@ -10,7 +10,7 @@ JOB_ID = "9714"
 _OURS = f"jf-{CONTROL.name}"
 _LIVE = f"pjstat -s --data --choose={ITEMS}"
 _ENDED = f"{_LIVE} -H"
-_HEADER = "H,JOB_ID,ST,EC,PC,SN,ACCEPT,USER,REASON,JOB_NAME\n"
+_HEADER = "H,JOB_ID,ST,EC,PC,SN,ACCEPT,START_DATE,USER,REASON,JOB_NAME\n"
 _NONE = answered(_HEADER)
 _DENIED = answered(code=1, stderr=f"[ERR.] PJM 0110 pjstat Job {JOB_ID} does not exist.\n")
 _DOWN = answered(code=1, stderr="[ERR.] PJM 0090 pjstat Failed to communicate.\n")
@@ -19,7 +19,8 @@ _ONE_COMMAND = "the history is another option of the listing's own command"
 
 
 def _row(state: str, ec: str, pc: str, sn: str, reason: str, name: str) -> str:
-    return f"{_HEADER},{JOB_ID},{state},{ec},{pc},{sn},11/21 22:33:20,{USER},{reason},{name}\n"
+    dates = "11/21 22:33:20,-"
+    return f"{_HEADER},{JOB_ID},{state},{ec},{pc},{sn},{dates},{USER},{reason},{name}\n"
 
 
 def _live(state: str, reason: str = "-", *, name: str = _OURS) -> Answers:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from job_protocol.site_records import Heartbeat, SiteControl
 from job_protocol.states import ClientStatus, Desired
 from lambdas.rules.site_health import SiteHealth, first_with_room, health_of
+from lambdas.rules.status_document import details
 from lambdas.rules.waiting import MEANINGS, meaning_of, reasons
-from tests.unit.lambdas.examples import NOW, an_allocation
+from tests.unit.lambdas.examples import NOW, a_job, an_allocation
 
 SILENT_AFTER = 600
 
@@ -47,6 +48,23 @@ def test_a_site_is_as_alive_as_its_newest_heartbeat() -> None:
     )
     assert health(beat(NOW - SILENT_AFTER - 1)).silent
     assert health().last_seen is None
+
+
+def test_the_scheduler_s_estimate_is_told_while_it_lies_ahead() -> None:
+    waits = an_allocation(
+        client_status=ClientStatus.QUEUED,
+        scheduler="slurm",
+        reason="PENDING (Resources)",
+        expected_start=NOW + 3600,
+    )
+    told = "slurm expects to start it at 2023-11-14T23:13:20Z"
+    assert reasons(waits, ALIVE, ahead=None, now=NOW)[-1] == told
+    assert len(reasons(waits, ALIVE, ahead=None, now=NOW + 3600)) == 1
+    document = details(a_job(), waits, now=NOW, site_last_seen=None)
+    assert document["allocation"]["expected_start"] == "2023-11-14T23:13:20Z"
+    runs = replace(waits, client_status=ClientStatus.RUNNING)
+    assert reasons(runs, ALIVE, ahead=None, now=NOW) == ()
+    assert "expected_start" not in details(a_job(), runs, now=NOW, site_last_seen=None)
 
 
 def test_a_silent_site_is_the_first_reason() -> None:

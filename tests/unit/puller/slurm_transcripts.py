@@ -5,14 +5,38 @@ from __future__ import annotations
 LISTING = "".join(
     "\x1f".join(fields) + "\n"
     for fields in (
-        ("7", "CANCELLED", "1795300143", "root", "None", "/srv/aws-job/c.sh"),
-        ("9", "CANCELLED", "1795300143", "root", "JobHeldUser", "/srv/aws-job/s.sh"),
-        ("1", "COMPLETED", "1795300143", "root", "None", "/srv/aws-job/ok/w.sh"),
-        ("2", "FAILED", "1795300143", "root", "NonZeroExitCode", "/srv/aws-job/job 日本|x/w.sh"),
-        ("4", "FAILED", "1795300143", "root", "JobLaunchFailure", "/srv/aws-job/k.sh"),
-        ("11", "PENDING", "1795300143", "root", "DependencyNeverSatisfied", "/srv/aws-job/s.sh"),
-        ("12", "PENDING", "1795300143", "root", "Resources", "/srv/aws-job/s.sh"),
-        ("5", "RUNNING", "1795300143", "root", "None", "/srv/aws-job/s.sh"),
+        ("7", "CANCELLED", "1795300143", "1795300144", "root", "None", "/srv/aws-job/c.sh"),
+        ("9", "CANCELLED", "1795300143", "1795300144", "root", "JobHeldUser", "/srv/aws-job/s.sh"),
+        ("1", "COMPLETED", "1795300143", "1795300144", "root", "None", "/srv/aws-job/ok/w.sh"),
+        (
+            "2",
+            "FAILED",
+            "1795300143",
+            "1795300144",
+            "root",
+            "NonZeroExitCode",
+            "/srv/aws-job/job 日本|x/w.sh",
+        ),
+        (
+            "4",
+            "FAILED",
+            "1795300143",
+            "1795300144",
+            "root",
+            "JobLaunchFailure",
+            "/srv/aws-job/k.sh",
+        ),
+        (
+            "11",
+            "PENDING",
+            "1795300143",
+            "N/A",
+            "root",
+            "DependencyNeverSatisfied",
+            "/srv/aws-job/s.sh",
+        ),
+        ("12", "PENDING", "1795300143", "1795303743", "root", "Resources", "/srv/aws-job/s.sh"),
+        ("5", "RUNNING", "1795300143", "1795300144", "root", "None", "/srv/aws-job/s.sh"),
     )
 )
 

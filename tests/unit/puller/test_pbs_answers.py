@@ -44,6 +44,15 @@ def test_states_of_live_jobs() -> None:
     }
 
 
+def test_the_estimate_of_the_start_is_read_of_a_job_that_waits() -> None:
+    expected = {job_id: job.expected_start for job_id, job in live().items()}
+    assert expected == dict.fromkeys(expected) | {"11.pbs": 1795320000}
+    kept_as_number = transcript("pbs", "qstat-live.txt").replace(
+        "Sun Nov 22 04:00:00 2026", "1795320000"
+    )
+    assert parse_jobs(kept_as_number)["11.pbs"].expected_start == 1795320000
+
+
 def test_the_reason_why_a_job_waits_is_told_verbatim() -> None:
     words = live()["14.pbs"].words
     assert words == "Q (Can Never Run: Insufficient amount of resource: ncpus (R: 400 A: 64 T: 64))"

@@ -24,7 +24,9 @@ from tests.unit.puller import slurm_transcripts as recorded
 
 
 def listing(state: str, reason: str = "None", script: str = "/x/wrapper.sh") -> str:
-    return SEPARATOR.join(("17", state, "1795300143", "hanako", reason, script)) + "\n"
+    return (
+        SEPARATOR.join(("17", state, "1795300143", "1795303743", "hanako", reason, script)) + "\n"
+    )
 
 
 def test_a_listing_shows_state_words_and_identity() -> None:
@@ -35,6 +37,18 @@ def test_a_listing_shows_state_words_and_identity() -> None:
     assert jobs["11"].words == "PENDING (DependencyNeverSatisfied)"
     assert (jobs["7"].state, jobs["7"].end) == (SchedulerState.ENDED, EndReason.CANCELLED)
     assert (jobs["1"].user, jobs["1"].submitted_at) == ("root", 1795300143)
+
+
+def test_the_expected_start_is_that_of_a_job_that_waits() -> None:
+    jobs = parse_listing(recorded.LISTING)
+    expected = {job_id: job.expected_start for job_id, job in jobs.items()}
+    assert expected == dict.fromkeys(expected) | {"12": 1795303743}
+    waits = parse_detail(recorded.detail(state="PENDING", reason="Resources"), "2")
+    assert waits is not None
+    assert waits.expected_start == 1795300144
+    ended = parse_detail(recorded.detail(), "2")
+    assert ended is not None
+    assert ended.expected_start is None
 
 
 def test_no_jobs_is_an_answer() -> None:
@@ -183,10 +197,10 @@ def test_no_answer_breaks_a_parser(text: str) -> None:
 
 
 @given(
-    st.lists(st.text(alphabet=st.characters(exclude_characters="\x1f\n")), min_size=6, max_size=6)
+    st.lists(st.text(alphabet=st.characters(exclude_characters="\x1f\n")), min_size=7, max_size=7)
 )
 def test_any_fields_are_read_as_they_stand(fields: list[str]) -> None:
     (job,) = parse_listing(SEPARATOR.join(fields) + "\n").values()
     assert job.id == fields[0].removesuffix("+0")
-    assert job.identity == (fields[5] or None)
-    assert LISTING_FORMAT.count(SEPARATOR) == 5
+    assert job.identity == (fields[6] or None)
+    assert LISTING_FORMAT.count(SEPARATOR) == 6

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ from puller.schedulers.tcs_answers import (
 from tests.unit.puller.transcripts import transcript
 
 NOW = 1795300400.0
-HEADER = "H,JOB_ID,ST,EC,PC,SN,ACCEPT,USER,REASON,JOB_NAME\n"
+HEADER = "H,JOB_ID,ST,EC,PC,SN,ACCEPT,START_DATE,USER,REASON,JOB_NAME\n"
 
 
 def live() -> dict[str, ListedJob]:
@@ -36,7 +37,7 @@ def ended() -> dict[str, ListedJob]:
 
 
 def one(state: str, *, ec: str = "0", pc: str = "0", sn: str = "0", reason: str = "-") -> ListedJob:
-    return parse_listing(f"{HEADER},17,{state},{ec},{pc},{sn},-,u1,{reason},jf-x\n", NOW)["17"]
+    return parse_listing(f"{HEADER},17,{state},{ec},{pc},{sn},-,-,u1,{reason},jf-x\n", NOW)["17"]
 
 
 def test_a_listing_shows_state_words_and_identity() -> None:
@@ -47,6 +48,15 @@ def test_a_listing_shows_state_words_and_identity() -> None:
     assert live()["103"].submitted_at is not None
     assert live()["103"].submitted_at <= NOW
     assert (live()["103"].exit_code, live()["103"].end) == (None, None)
+
+
+def test_an_expected_start_stands_in_parentheses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    expected = {job_id: job.expected_start for job_id, job in live().items()}
+    assert expected == dict.fromkeys(expected) | {"102": 1795428000}
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_a_comma_in_a_foreign_name_shifts_nothing() -> None:

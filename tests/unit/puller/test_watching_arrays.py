@@ -96,7 +96,8 @@ class Rig:
         self.asked.append(arguments[0])
         wrapper = self.control / "wrapper.sh"
         lines = "".join(
-            "\x1f".join((f"17_{index}", state, str(int(NOW)), "u", "None", str(wrapper))) + "\n"
+            "\x1f".join((f"17_{index}", state, str(int(NOW)), "N/A", "u", "None", str(wrapper)))
+            + "\n"
             for index, state in self.states.items()
         )
         gone = answered(code=1, stderr="Invalid job id specified\n")

@@ -9,6 +9,16 @@ from hypothesis import strategies as st
 from puller.schedulers.yearless_dates import epoch_of
 
 
+def test_an_expected_start_may_lie_in_the_next_year() -> None:
+    def local(text: str) -> int:
+        return int(time.mktime(time.strptime(text, "%Y-%m-%d %H:%M")))
+
+    now, half_a_year = local("2026-12-30 12:00"), 180 * 86400.0
+    assert epoch_of("(01/02 10:00)", now, ahead=half_a_year) == local("2027-01-02 10:00")
+    assert epoch_of("(12/29 10:00)", now, ahead=half_a_year) == local("2026-12-29 10:00")
+    assert epoch_of("(01/02 10:00)", now) == local("2026-01-02 10:00")
+
+
 def local(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int:
     return int(time.mktime((year, month, day, hour, minute, second, 0, 0, -1)))
 
