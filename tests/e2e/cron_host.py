@@ -71,7 +71,9 @@ class CronHost:
             for line in Path("/etc/passwd").read_text().splitlines()
             if not line.startswith(f"{USER}:")
         ]
-        (self._directory / "passwd").write_text("\n".join([*others, own, ""]))
+        passwd = self._directory / "passwd"
+        passwd.write_text("\n".join([*others, own, ""]))
+        passwd.chmod(0o644)
         self._cron = subprocess.Popen(
             ["unshare", "--mount", "sh", "-c", _SETUP, "sh", str(self._directory)],
             env={"PATH": _PATH},
