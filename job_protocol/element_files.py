@@ -14,6 +14,11 @@ _OF_ELEMENT = re.compile(
 )
 
 
+def folder_of(index: int) -> str:
+    """The own folder of an element, relative to the job; see `element_of`."""
+    return f"elements/{index}"
+
+
 def element_of(path: str) -> int | None:
     """The index of the element that a file belongs to; None if it is that of none.
 

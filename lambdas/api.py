@@ -48,14 +48,14 @@ def services() -> Services:
         reader=JobReader(dynamodb, table),
         tokens=ApiTokens(dynamodb, table),
         controls=SiteControls(dynamodb, table),
-        s3=lambda: client("s3"),
+        s3=client("s3"),
         sites=_directory().of_names(os.environ["SITES"].split()),
         clock=lambda: int(time.time()),
         sleep=time.sleep,
         new_secret=lambda: f"jobferry_{secrets.token_urlsafe(32)}",
         new_id=lambda: str(uuid.uuid4()),
         templates=Templates(dynamodb, table),
-        purge_queue=lambda: JobQueue(client("sqs"), os.environ["PURGE_QUEUE_URL"]),
+        purge_queue=JobQueue(client("sqs"), os.environ["PURGE_QUEUE_URL"]),
     )
 
 

@@ -3,69 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lambdas.errors import Refused
 from lambdas.ports.job_files import JobFiles, Stat
-from lambdas.routes.allocations import the_element
 from lambdas.routes.declared.parameters import NEXT_OFFSET, NEXT_PAGE
-from lambdas.routes.elements import specification
+from lambdas.routes.directories import Directory, opened
 from lambdas.routes.route import Answer, Call
 from lambdas.rules import file_tree, pagination
 from lambdas.rules.file_tree import SCRIPT_TASK
-from lambdas.rules.task_groups import place_of
 
 _BYTES = "application/octet-stream"
 _TEXT = "text/plain; charset=utf-8"
-
-
-@dataclass(frozen=True, slots=True)
-class _Directory:
-    """An element's directory; `job` is its prefix: the job id, and the element's folder if any."""
-
-    job: str
-    element: int | None
-    started: bool
-
-
-def _opened(call: Call) -> tuple[_Directory, JobFiles]:
-    allocation, index = the_element(call, call.path["alloc_id"])
-    files = call.services.files(allocation.site)
-    array = allocation.settings.array is not None
-    started, element = allocation.started_at is not None, index if array else None
-    if not array:
-        return _Directory(allocation.job, element, started), files
-    job = call.services.table.job(allocation.site, allocation.job)
-    version = specification(call, job) if job is not None else None
-    folder = place_of(version.job if version else None, index).folder
-    prefix = f"{allocation.job}/{folder}".rstrip("/")
-    return _Directory(prefix, None if folder else element, started), files
 
 
 def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _found(files: JobFiles, directory: _Directory, path: str) -> tuple[str, Stat]:
-    """The path under the job's prefix that a Nomad path means, and the file there."""
-    for candidate in file_tree.candidates(path, directory.element):
-        if candidate and (stat := files.stat(directory.job, candidate)) is not None:
-            return candidate, stat
-    raise Refused(
-        404,
-        f"file not found: {path or '/'}",
-        "client/fs/ls lists what is there; a running job's other files come at its end",
-    )
-
-
 def list_files(call: Call) -> Answer:
     """What lies directly in a folder."""
-    allocation, files = _opened(call)
+    directory = opened(call)
     path = file_tree.clean_path(call.query.get("path", "/"))
-    token = call.query.get("next_token")
-    after = pagination.decode(token, 1)[0] if token else None
-    folder = files.folder(allocation.job, path, after)
+    root, after = _page(call)
+    root, folder = directory.folder(path, min(root, len(directory.roots) - 1), after)
     entries = [file_tree.entry(name, folder=True) for name in folder.folders]
     entries += [
         file_tree.entry(name, size=size, modified=_time(modified))
@@ -74,35 +35,46 @@ def list_files(call: Call) -> Answer:
     if path in ("", "alloc"):
         entries = file_tree.with_script_logs(path, entries)
     elif path == "alloc/logs" and not entries:
-        entries = _script_logs(files, allocation)
+        entries = _script_logs(directory)
     if not entries:
         raise Refused(404, f"file not found: {path}", "client/fs/ls of / lists what is there")
-    headers = {NEXT_PAGE: pagination.encode(folder.next)} if folder.next else {}
+    headers = {NEXT_PAGE: pagination.encode(str(root), folder.next)} if folder.next else {}
     return Answer(body=entries, headers=headers)
 
 
-def _script_logs(files: JobFiles, directory: _Directory) -> list[dict[str, object]]:
+def _page(call: Call) -> tuple[int, str | None]:
+    """Which root a page goes on in, and where."""
+    token = call.query.get("next_token")
+    if not token:
+        return 0, None
+    root, after = pagination.decode(token, 2)
+    return (int(root) if root in ("0", "1") else 0), after
+
+
+def _script_logs(directory: Directory) -> list[dict[str, object]]:
     found = []
     for kind in file_tree.LOG_TYPES:
         path = file_tree.log_path(SCRIPT_TASK, kind)
-        name = file_tree.candidates(path, directory.element)[-1]
-        if (stat := files.stat(directory.job, name)) is not None:
-            shown = path.rpartition("/")[2]
-            found.append(file_tree.entry(shown, size=stat.size, modified=_time(stat.modified)))
+        try:
+            _, _, stat = directory.file(path)
+        except Refused:
+            continue
+        shown = path.rpartition("/")[2]
+        found.append(file_tree.entry(shown, size=stat.size, modified=_time(stat.modified)))
     return found
 
 
 def stat_file(call: Call) -> Answer:
     """A file or folder."""
-    allocation, files = _opened(call)
+    directory = opened(call)
     path = file_tree.clean_path(call.query.get("path", "/"))
     name = path.rpartition("/")[2]
     if path in ("", "alloc", "alloc/logs"):
         return Answer(body=file_tree.entry(name or "/", folder=True))
     try:
-        _, stat = _found(files, allocation, path)
+        _, _, stat = directory.file(path)
     except Refused:
-        folder = files.folder(allocation.job, path)
+        _, folder = directory.folder(path)
         if not folder.files and not folder.folders:
             raise
         return Answer(body=file_tree.entry(name, folder=True))
@@ -111,8 +83,8 @@ def stat_file(call: Call) -> Answer:
 
 def cat_file(call: Call) -> Answer:
     """A whole file; a large one by a redirection to its URL in the bucket."""
-    allocation, files = _opened(call)
-    path, stat = _found(files, allocation, file_tree.clean_path(call.query["path"]))
+    directory = opened(call)
+    root, path, stat = directory.file(file_tree.clean_path(call.query["path"]))
     if stat.size > file_tree.MAX_CHUNK:
         text = (
             f"The file has {stat.size} bytes: follow the redirection, or read pieces of at most "
@@ -121,26 +93,26 @@ def cat_file(call: Call) -> Answer:
         return Answer(
             body=text.encode(),
             status=307,
-            headers={"Location": files.url(allocation.job, path)},
+            headers={"Location": directory.files.url(root, path)},
             content_type=_TEXT,
         )
-    content = files.read(allocation.job, path, 0, stat.size) if stat.size else b""
+    content = directory.files.read(root, path, 0, stat.size) if stat.size else b""
     return Answer(body=content, content_type=_BYTES)
 
 
 def read_at(call: Call) -> Answer:
     """A piece of a file."""
-    allocation, files = _opened(call)
-    path, stat = _found(files, allocation, file_tree.clean_path(call.query["path"]))
+    directory = opened(call)
+    root, path, stat = directory.file(file_tree.clean_path(call.query["path"]))
     start = min(call.query["offset"], stat.size)
-    return _piece(files, allocation.job, path, stat, start, call.query["limit"], lambda raw: raw)
+    return _piece(directory.files, root, path, stat, start, call.query["limit"], lambda raw: raw)
 
 
 def stream_file(call: Call) -> Answer:
     """A piece of a file in Nomad's frames; follow it by asking again from the answered offset."""
-    allocation, files = _opened(call)
+    directory = opened(call)
     shown = file_tree.clean_path(call.query["path"])
-    path, stat = _found(files, allocation, shown)
+    root, path, stat = directory.file(shown)
     start = file_tree.first_byte(
         call.query.get("offset", 0), call.query.get("origin", "start"), stat.size
     )
@@ -148,19 +120,19 @@ def stream_file(call: Call) -> Answer:
     def framed(raw: bytes) -> bytes:
         return file_tree.frames(shown, start, raw)
 
-    return _piece(files, allocation.job, path, stat, start, file_tree.MAX_CHUNK, framed)
+    return _piece(directory.files, root, path, stat, start, file_tree.MAX_CHUNK, framed)
 
 
 def logs(call: Call) -> Answer:
     """A piece of a task's log; follow it by asking again from the offset that is answered."""
-    allocation, files = _opened(call)
+    directory = opened(call)
     task, kind = call.query["task"], call.query["type"]
     shown = file_tree.log_path(task, kind)
     try:
-        path, stat = _found(files, allocation, file_tree.clean_path(shown))
+        root, path, stat = directory.file(file_tree.clean_path(shown))
     except Refused:
         # A script that has written nothing has no log; a task of another name is a mistake.
-        if task != SCRIPT_TASK or not allocation.started:
+        if task != SCRIPT_TASK or not directory.started:
             raise
         return Answer(body=b"", headers={NEXT_OFFSET: "0"}, content_type=_BYTES)
     start = file_tree.first_byte(
@@ -170,7 +142,7 @@ def logs(call: Call) -> Answer:
     def framed(raw: bytes) -> bytes:
         return raw if call.query.get("plain") else file_tree.frames(shown, start, raw)
 
-    return _piece(files, allocation.job, path, stat, start, file_tree.MAX_CHUNK, framed)
+    return _piece(directory.files, root, path, stat, start, file_tree.MAX_CHUNK, framed)
 
 
 def _piece(

@@ -40,36 +40,36 @@ class Services:
         reader: the job table, for reading.
         tokens: the API tokens.
         controls: what operators want of the sites.
-        s3: gives a boto3 S3 client for the ports of each site; many requests need none.
+        s3: a boto3 S3 client for the ports of each site.
         sites: the deployment's sites, by name.
         clock: the time in seconds since the epoch.
         sleep: waits for some seconds.
         new_secret: makes a random text that nobody can guess.
         new_id: makes a random UUID.
         templates: what the job table says of templates.
-        purge_queue: gives the queue of jobs that the purger has to work on.
+        purge_queue: the queue of jobs that the purger has to work on.
     """
 
     table: JobTable
     reader: JobReader
     tokens: ApiTokens
     controls: SiteControls
-    s3: Callable[[], Any]
+    s3: Any
     sites: Mapping[str, Site]
     clock: Callable[[], int]
     sleep: Callable[[float], None]
     new_secret: Callable[[], str]
     new_id: Callable[[], str]
     templates: Templates
-    purge_queue: Callable[[], JobQueue]
+    purge_queue: JobQueue
 
     def files(self, site: str) -> JobFiles:
         """The files of a site's jobs."""
-        return JobFiles(self.s3(), self.sites[site].bucket)
+        return JobFiles(self.s3, self.sites[site].bucket)
 
     def specifications(self, site: str) -> Specifications:
         """The registered versions of a site's jobs."""
-        return Specifications(self.s3(), site, self.sites[site].bucket)
+        return Specifications(self.s3, site, self.sites[site].bucket)
 
     # ---- sites ----
 

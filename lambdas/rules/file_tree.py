@@ -37,8 +37,8 @@ def clean_path(path: str) -> str:
     return "/".join(segments)
 
 
-def candidates(path: str, element: int | None = None) -> tuple[str, ...]:
-    """The paths under the job's prefix that a Nomad path may mean, the best one first.
+def script_log(path: str, element: int | None = None) -> str | None:
+    """The log of a script that is meant by a Nomad path; None if it is no such path.
 
     A job that was made from a Nomad job file has Nomad's layout in its directory. A script has
     its logs beside it, and Nomad's clients look for them under `alloc/logs`.
@@ -46,11 +46,12 @@ def candidates(path: str, element: int | None = None) -> tuple[str, ...]:
     Args:
         path: the cleaned path.
         element: which element of a script's array it is, if it is one.
+
+    Returns:
+        The path of the log below the job's prefix.
     """
-    as_script = _SCRIPT_LOGS.get(path)
-    if as_script is None:
-        return (path,)
-    return (path, as_script if element is None else object_keys.element_log(as_script, element))
+    name = _SCRIPT_LOGS.get(path)
+    return name if name is None or element is None else object_keys.element_log(name, element)
 
 
 def log_path(task: str, kind: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from job_protocol.states import ClientStatus, Outcome
+from job_protocol.job import Job
+from job_protocol.states import ClientStatus, JobStatus, Outcome
 from lambdas.ports.api_tokens import ApiToken, ApiTokens
+from lambdas.ports.job_items import job_item
 from lambdas.ports.job_reader import JobFilter, JobReader
 from local_cloud.emulator import Emulator
 from tests.emulator.control_plane import UserOfASite
@@ -53,6 +56,49 @@ def test_pages_of_a_list_meet_every_job_once_the_newest_first(
     assert all_pages(reader, JobFilter(after=submitted + 60), 9) == [[]]
     assert all_pages(reader, JobFilter(before=submitted - 60), 9) == [[]]
     assert all_pages(reader, JobFilter(outcome=Outcome.FAILED), 9) == [[]]
+
+
+def test_a_page_reads_its_own_rows_and_not_the_history(
+    user: UserOfASite,
+) -> None:
+    rows = [
+        job_item(
+            Job(
+                site="dc1",
+                id=f"old{n:04}",
+                bucket="b",
+                status=JobStatus.DEAD,
+                outcome=Outcome.FAILED if n % 100 == 0 else Outcome.COMPLETE,
+                submitted=1_700_000_000 + n,
+            )
+        )
+        for n in range(400)
+    ]
+    for start in range(0, len(rows), 25):
+        puts = [{"PutRequest": {"Item": item}} for item in rows[start : start + 25]]
+        answer = user.dynamodb.batch_write_item(RequestItems={user.table: puts})
+        assert not answer["UnprocessedItems"]
+    answers: list[dict[str, Any]] = []
+    query = user.dynamodb.query
+
+    def watched(**request: Any) -> dict[str, Any]:
+        answers.append(query(**request))
+        return answers[-1]
+
+    reader = JobReader(SimpleNamespace(query=watched), user.table)
+    jobs, after = reader.page_of_jobs("dc1", JobFilter(), limit=50, after=None)
+    assert [job.id for job in jobs] == [f"old{n:04}" for n in range(399, 349, -1)]
+    assert [answer["ScannedCount"] for answer in answers] == [50]
+    _, after = reader.page_of_jobs("dc1", JobFilter(), limit=50, after=after)
+    assert after is not None
+    assert [answer["ScannedCount"] for answer in answers] == [50, 50]
+    # With a filter it is still one query, which reads up to 1 MB of rows.
+    failed, after = reader.page_of_jobs("dc1", JobFilter(outcome="failed"), limit=3, after=None)
+    assert [job.id for job in failed] == ["old0300", "old0200", "old0100"]
+    assert len(answers) == 3
+    rest, after = reader.page_of_jobs("dc1", JobFilter(outcome="failed"), limit=3, after=after)
+    assert ([job.id for job in rest], after) == (["old0000"], None)
+    assert len(answers) == 4
 
 
 def test_the_queue_tells_how_many_are_ahead(user: UserOfASite, reader: JobReader) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lambdas.routes.declared.parameters import NEXT_PAGE, SITE
+from lambdas.routes.declared.parameters import ELEMENT, NEXT_PAGE, SITE
 from lambdas.routes.route import Parameter, Route
 from lambdas.rules.identity import Access
 
@@ -16,6 +16,7 @@ ROUTES = (
         run="lambdas.routes.downloads:list_tree",
         parameters=(
             *SITE,
+            ELEMENT,
             Parameter(name="under", description="What the paths begin with."),
             Parameter(name="after", description="Only paths that come after this one."),
             Parameter(name="next_token", description=f"The header {NEXT_PAGE} of the page before."),
@@ -31,6 +32,7 @@ ROUTES = (
         run="lambdas.routes.downloads:locate",
         parameters=(
             *SITE,
+            ELEMENT,
             Parameter(name="path", description="The path in the job's directory.", required=True),
         ),
         answers={200: "Download"},

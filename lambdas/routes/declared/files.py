@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lambdas.routes.declared.parameters import NEXT_OFFSET, NEXT_PAGE, SITE
+from lambdas.routes.declared.parameters import ELEMENT, NEXT_OFFSET, NEXT_PAGE, SITE
 from lambdas.routes.route import Parameter, Route
 from lambdas.rules import file_tree
 from lambdas.rules.identity import Access
@@ -38,7 +38,7 @@ def _route(
         summary=summary,
         access=Access.READ,
         run=f"lambdas.routes.files:{run}",
-        parameters=(*SITE, *parameters),
+        parameters=(*SITE, ELEMENT, *parameters),
         answers=answers,
     )
 

@@ -136,11 +136,9 @@ def test_a_path_never_leaves_the_directory(path: str) -> None:
 
 
 def test_a_scripts_log_lies_beside_it_and_a_nomad_jobs_where_nomad_puts_it() -> None:
-    assert file_tree.candidates("alloc/logs/script.stdout.0") == (
-        "alloc/logs/script.stdout.0",
-        object_keys.STDOUT,
-    )
-    assert file_tree.candidates("alloc/logs/web.stdout.0") == ("alloc/logs/web.stdout.0",)
+    assert file_tree.script_log("alloc/logs/script.stdout.0") == object_keys.STDOUT
+    assert file_tree.script_log("alloc/logs/script.stderr.0", 7) == "aws-job-stderr.7.txt"
+    assert file_tree.script_log("alloc/logs/web.stdout.0") is None
 
 
 @given(st.integers(0, 500), st.integers(0, 300), st.sampled_from(["start", "end"]))
