@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from jobferry.api_client import ApiClient
-from jobferry.errors import UsageError
+from jobferry.errors import CloudRefused, UsageError
+
+_PLACE_IN_FILE = "job.nomad:"
+"""How the API begins to say where in a job file something is wrong."""
 
 
 def read_job(
@@ -34,7 +37,10 @@ def read_job(
         return job_of_json(text, file), {"Source": text, "Format": "json"}
     values = variables_text(variables, [_text(path) for path in variable_files])
     body = {"JobHCL": text, "Variables": values, "Canonicalize": False}
-    job = api.write("POST", "/v1/jobs/parse", f"read {file}", body)
+    try:
+        job = api.write("POST", "/v1/jobs/parse", f"read {file}", body)
+    except CloudRefused as error:
+        raise CloudRefused(str(error).replace(_PLACE_IN_FILE, f"{file}:")) from error
     return job, {"Source": text, "Format": "hcl2", "Variables": values}
 
 
