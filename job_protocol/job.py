@@ -14,6 +14,9 @@ from job_protocol.states import ClientStatus, JobKind, JobStatus, Outcome, Role,
 DEFAULT_KEEP_DAYS = 90
 """How long the items of a dead job stay in the table."""
 
+EARLIER_RUNS = 20
+"""As many runs before the current one can be told of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
@@ -108,6 +111,7 @@ class Job:
         announce: whether the event that tells this state has not been sent yet.
         run: 1 for the first accepted upload of this job id, then 2, ...
         upload: S3 version id of the `aws-job-stat.txt` whose `FILE_UPLOAD` caused this run.
+        earlier_uploads: the same of the runs before, the newest first, at most `EARLIER_RUNS`.
         sequencer: S3 sequencer of the newest event that was acted on.
         stop_sequencer: S3 sequencer of a `JOB_STOP` that found no job yet.
         current: id of the current allocation.
@@ -154,6 +158,7 @@ class Job:
     announce: bool = False
     run: int = 0
     upload: str | None = None
+    earlier_uploads: tuple[str, ...] = decoded_by(tuple, default=())
     sequencer: str | None = None
     stop_sequencer: str | None = None
     current: str | None = None

@@ -11,14 +11,15 @@ from urllib.parse import quote
 
 import click
 
+from job_protocol.identifiers import element_allocation
 from jobferry.errors import CloudRefused, UsageError
+from jobferry.fetch_report import tell_fetched
 from jobferry.job import Job
 from jobferry.job_answers import view_now
 from jobferry.nomad_files import allocation_text, file_table
-from jobferry.options import api_of, examples, place_options, print_json, progress_bar, say
+from jobferry.options import api_of, examples, place_options, print_json, progress_bar
 from jobferry.over_api import ApiAccess
 from jobferry.polling import intervals
-from jobferry.rendering import human_size, printable
 
 ALLOCATION = re.compile(r"[0-9a-f]{2,8}|[0-9a-f]{8}-[0-9a-f-]{0,27}")
 """An allocation's id, or the begin of it."""
@@ -43,17 +44,34 @@ def alloc() -> None:
     """See `help`."""
 
 
-def allocation_of(access: ApiAccess, alloc_id: str) -> dict[str, Any]:
+def allocation_of(access: ApiAccess, alloc_id: str, element: int | None = None) -> dict[str, Any]:
     """An allocation, by the begin of its id.
 
+    Args:
+        access: asks the API.
+        alloc_id: its id, or the begin of it; of an array, that of any of its elements.
+        element: of an array, the index of the element that is meant instead.
+
     Raises:
-        UsageError: this cannot be an id.
+        UsageError: this cannot be an id, or there is no such element.
     """
     wanted = alloc_id.lower()
     if not ALLOCATION.fullmatch(wanted):
         raise UsageError(f"{alloc_id!r} is no allocation id; `jobferry job status JOB` shows them")
+    whole = _read(access, wanted, alloc_id)
+    if element is None:
+        return whole
+    count = (whole.get("Array") or {}).get("count")
+    if count is None:
+        raise UsageError(f"allocation {alloc_id} is no array; leave --element out")
+    if element >= count:
+        raise UsageError(f"--element {element}: the elements are 0 to {count - 1}")
+    return _read(access, element_allocation(whole["EvalID"], element), alloc_id)
+
+
+def _read(access: ApiAccess, wanted: str, shown: str) -> dict[str, Any]:
     found: dict[str, Any] = access.client.get(
-        f"/v1/allocation/{wanted}", f"read allocation {alloc_id}"
+        f"/v1/allocation/{wanted}", f"read allocation {shown}"
     )
     return found
 
@@ -85,6 +103,7 @@ def status(allocation: str, verbose: bool, as_json: bool, **place: Any) -> None:
         "jobferry alloc logs 3d04b6fc",
         "jobferry alloc logs -f -stderr 3d04b6fc",
         "jobferry alloc logs 3d04b6fc encrypter",
+        "jobferry alloc logs --element 17 3d04b6fc",
     )
     + """
 
@@ -94,6 +113,7 @@ Prints what a task of an allocation has printed, as far as it is in the bucket."
 @click.argument("task", required=False)
 @click.option("--task", "task_option", metavar="TASK", help="The task, if there are several.")
 @click.option("--stderr", is_flag=True, help="Standard error instead of standard output.")
+@click.option("--element", type=click.IntRange(0), metavar="N", help="Of an array: which one.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the allocation has ended.")
 @place_options
 def logs(
@@ -101,13 +121,14 @@ def logs(
     task: str | None,
     task_option: str | None,
     stderr: bool,
+    element: int | None,
     follow: bool,
     as_json: bool,
     **place: Any,
 ) -> None:
     """Print a log."""
     access = api_of(place)
-    show_logs(access, allocation, task or task_option, stderr, follow, as_json)
+    show_logs(access, allocation, task or task_option, stderr, follow, as_json, element)
 
 
 def show_logs(
@@ -117,6 +138,7 @@ def show_logs(
     stderr: bool,
     follow: bool,
     as_json: bool,
+    element: int | None = None,
 ) -> None:
     """Print a task's log.
 
@@ -127,8 +149,9 @@ def show_logs(
         stderr: the standard error instead of the standard output.
         follow: go on until the allocation has ended.
         as_json: print one JSON document.
+        element: of an array, the index of the element that is meant.
     """
-    found = allocation_of(access, allocation)
+    found = allocation_of(access, allocation, element)
     name = task or _only_task(found)
     kind = "stderr" if stderr else "stdout"
     if not as_json:
@@ -145,7 +168,9 @@ def _only_task(allocation: Mapping[str, Any]) -> str:
     tasks = sorted(allocation.get("TaskStates") or {})
     if len(tasks) != 1:
         named = ", ".join(tasks) or "none yet"
-        raise UsageError(f"state the task (-task): this allocation has {named}")
+        raise UsageError(
+            f"state the task (jobferry alloc logs ALLOC TASK): this allocation has {named}"
+        )
     return str(tasks[0])
 
 
@@ -190,6 +215,7 @@ def _log_piece(
         "jobferry alloc fs 3d04b6fc",
         "jobferry alloc fs 3d04b6fc encrypter/local/",
         "jobferry alloc fs 3d04b6fc alloc/logs/encrypter.stdout.0",
+        "jobferry alloc fs --element 17 3d04b6fc alloc/logs/",
     )
     + """
 
@@ -198,13 +224,16 @@ writes comes at its end, except the logs.""",
 )
 @click.argument("allocation", metavar="ALLOC")
 @click.argument("path", default="/")
+@click.option("--element", type=click.IntRange(0), metavar="N", help="Of an array: which one.")
 @place_options
-def files(allocation: str, path: str, as_json: bool, **place: Any) -> None:
+def files(allocation: str, path: str, element: int | None, as_json: bool, **place: Any) -> None:
     """List or print."""
-    show_files(api_of(place), allocation, path, as_json)
+    show_files(api_of(place), allocation, path, as_json, element)
 
 
-def show_files(access: ApiAccess, allocation: str, path: str, as_json: bool) -> None:
+def show_files(
+    access: ApiAccess, allocation: str, path: str, as_json: bool, element: int | None = None
+) -> None:
     """List a folder, or print a file.
 
     Args:
@@ -212,8 +241,9 @@ def show_files(access: ApiAccess, allocation: str, path: str, as_json: bool) -> 
         allocation: its id, or the begin of it.
         path: Nomad's path in its directory.
         as_json: print the list, or what is known of the file, as JSON.
+        element: of an array, the index of the element that is meant.
     """
-    found = allocation_of(access, allocation)
+    found = allocation_of(access, allocation, element)
     alloc_id = quote(found["ID"], safe="")
     doing = f"look at {path} of allocation {found['ID'][:8]}"
     stat = access.client.get(f"/v1/client/fs/stat/{alloc_id}", doing, {"path": path})
@@ -232,7 +262,10 @@ def show_files(access: ApiAccess, allocation: str, path: str, as_json: bool) -> 
 @alloc.command(
     "get",
     short_help="Fetch the files of an allocation's job.",
-    help=examples("jobferry alloc get 3d04b6fc -o results --only 'out/**'")
+    help=examples(
+        "jobferry alloc get 3d04b6fc -o results --only 'out/**'",
+        "jobferry alloc get 3d04b6fc --elements 0-3",
+    )
     + """
 
 Fetches the files of an allocation's job, as `jobferry get` does.""",
@@ -240,12 +273,14 @@ Fetches the files of an allocation's job, as `jobferry get` does.""",
 @click.argument("allocation", metavar="ALLOC")
 @click.option("-o", "--output", type=click.Path(file_okay=False), help="Where to.")
 @click.option("--only", multiple=True, metavar="GLOB", help="Only these files; repeatable.")
+@click.option("--elements", metavar="WHICH", help="Of an array: failed, complete or 1,5-9.")
 @click.option("--force", is_flag=True, help="Fetch all, also over files that were changed here.")
 @place_options
 def get(
     allocation: str,
     output: str | None,
     only: tuple[str, ...],
+    elements: str | None,
     force: bool,
     as_json: bool,
     **place: Any,
@@ -254,11 +289,5 @@ def get(
     access = api_of(place)
     job = Job(access, allocation_of(access, allocation)["JobID"])
     with progress_bar("Fetching") as progress:
-        got = job.get(output, only=only, force=force, progress=progress)
-    if as_json:
-        print_json({"job": job.id, "directory": str(got.directory), "files": got.files})
-        return
-    click.echo(str(got.directory))
-    say(f"{got.files} files fetched, {human_size(got.size)}; {got.present} were there already")
-    for path in got.unsafe:
-        say(f"left out, its name is not safe: {printable(path)}")
+        got = job.get(output, only=only, elements=elements, force=force, progress=progress)
+    tell_fetched(job.id, got, elements, as_json=as_json)

@@ -16,6 +16,16 @@ from jobferry.errors import (
 
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _NAMED = 20
+_COMMANDS = {
+    "DELETE /v1/job/ID": "job stop JOB",
+    "GET /v1/acl/tokens": "token list",
+    "GET /v1/job/ID/allocations": "job status JOB",
+    "GET /v1/job/ID": "job status JOB",
+    "GET /v1/jobs": "job status",
+    "GET /v1/nodes": "site list",
+    "GET /v1/sites": "site list",
+}
+"""What a remedy asks for in the API's words, and the command that does it; longer ones first."""
 
 
 def passing(status: int) -> bool:
@@ -34,7 +44,7 @@ def typed_refusal(status: int, body: bytes, doing: str, *, token: bool) -> Jobfe
     """
     document = _document(body)
     said = document.get("Error") or document.get("message") or f"HTTP status {status}"
-    remedy = document.get("Remedy")
+    remedy = _as_commands(str(document.get("Remedy") or ""))
     sentence = f"cannot {doing}: {said}" + (f"; {remedy}" if remedy else "")
     if status in (401, 403) and "Error" not in document:
         return _not_let_in(sentence, said, token=token)
@@ -44,7 +54,7 @@ def typed_refusal(status: int, body: bytes, doing: str, *, token: bool) -> Jobfe
     lines = [
         f"  {row.get('Key')}: {row.get('Problem')}; {row.get('Remedy')}"
         for row in problems[:_NAMED]
-        if isinstance(row, dict) and f"{row.get('Key')}: {row.get('Problem')}" != said
+        if isinstance(row, dict) and not _is_said(row, document)
     ]
     if len(problems) > _NAMED:
         lines.append(f"  and {len(problems) - _NAMED} more")
@@ -54,6 +64,20 @@ def typed_refusal(status: int, body: bytes, doing: str, *, token: bool) -> Jobfe
     if status == 409 and "still active" in str(said):
         return JobActive(message)
     return CloudRefused(message)
+
+
+def _as_commands(remedy: str) -> str:
+    """A remedy that names requests, for those who type commands."""
+    for request, command in _COMMANDS.items():
+        remedy = remedy.replace(request, f"`jobferry {command}`")
+    return remedy
+
+
+def _is_said(row: dict[str, Any], document: dict[str, Any]) -> bool:
+    """Whether a problem is what the answer's own sentence says already."""
+    problem, said = row.get("Problem"), document.get("Error")
+    alone = problem == said and row.get("Remedy") == document.get("Remedy")
+    return alone or f"{row.get('Key')}: {problem}" == said
 
 
 def _not_let_in(sentence: str, said: object, *, token: bool) -> JobferryError:

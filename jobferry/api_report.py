@@ -19,6 +19,7 @@ _ALLOCATION = {
     "ExitCode": "exit_code",
     "Reason": "reason",
 }
+_WORDS = {"JOB_QUEUED": "pending", "JOB_SUBMITTED": "queued", "JOB_RUNNING": "running"}
 _TIMES = {"Received": "claimed", "Driver": "submitted", "Started": "started", "Terminated": "ended"}
 
 
@@ -48,7 +49,7 @@ def report_of_view(job: Mapping[str, Any], allocation: Mapping[str, Any] | None)
         "waiting": job.get("Waiting") or None,
         "revision": job.get("ModifyIndex"),
         "upload": {"time": job["Submitted"]} if job.get("Submitted") else None,
-        "allocation": _allocation(allocation) if allocation else None,
+        "allocation": _allocation(job, allocation) if allocation else None,
         "finished": job.get("Finished"),
         "updated": job.get("Finished") or job.get("Submitted"),
     }
@@ -59,8 +60,11 @@ def report_of_view(job: Mapping[str, Any], allocation: Mapping[str, Any] | None)
     )
 
 
-def _allocation(view: Mapping[str, Any]) -> dict[str, Any]:
+def _allocation(job: Mapping[str, Any], view: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: view.get(theirs) for theirs, name in _ALLOCATION.items()}
+    if view.get("Array"):  # the view is that of its first element
+        found["client_status"] = job.get("Outcome") or _WORDS.get(str(job.get("Word")))
+        found["exit_code"] = job.get("ExitCode")
     found["created"] = _iso(view.get("CreateTime"))
     for state in (view.get("TaskStates") or {}).values():
         for event in state.get("Events") or []:

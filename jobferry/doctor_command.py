@@ -16,7 +16,7 @@ from jobferry.connect import connect
 from jobferry.errors import JobferryError
 from jobferry.options import PLACE, examples, place_options, print_json
 from jobferry.over_api import ApiAccess
-from jobferry.rendering import printable, table
+from jobferry.rendering import local_time, printable, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,10 @@ def _api(place: dict[str, Any]) -> Iterator[Finding]:
     for row in sites:
         drained = "drained; " if row["Drain"] else ""
         good = row["Status"] == "alive" and not row["Drain"]
-        about = f"{row['Status']}; {drained}{row['Description']}; {row['Waiting']} wait"
+        seen = local_time(row.get("LastSeen"))
+        last = f"its puller was seen at {seen}" if seen else "its puller has never been seen"
+        problem = f"; {row['Problem']}" if row.get("Problem") else ""
+        about = f"{row['Status']}; {drained}{last}{problem}; {row['Waiting']} wait"
         yield Finding(f"site {row['Name']}", "ok" if good else "note", about)
 
 

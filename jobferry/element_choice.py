@@ -34,6 +34,33 @@ def files_of(chosen: str, report: Report) -> Callable[[str], bool]:
     return lambda path: element_of(path) in wanted
 
 
+def check_element(element: int | None, report: Report) -> None:
+    """See that a job's log is that of one element if, and only if, the job is an array.
+
+    Args:
+        element: its index, if one was stated.
+        report: the job's state.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not report.allocation:
+        return
+    array = report.allocation.get("array")
+    count = array.get("count") if isinstance(array, dict) else None
+    if not isinstance(count, int):
+        if element is not None:
+            raise UsageError(f"job {report.job!r} is no array; leave --element out")
+        return
+    if element is None:
+        raise UsageError(
+            f"job {report.job!r} is an array, and each of its {count} elements has a log of its "
+            f"own; state one (--element 0 to {count - 1})"
+        )
+    if element >= count:
+        raise UsageError(f"--element {element}: the elements are 0 to {count - 1}")
+
+
 def _not_complete(array: dict[str, object], report: Report) -> frozenset[int]:
     if not report.dead:
         raise UsageError(f"job {report.job!r} has not ended; name the elements by number")

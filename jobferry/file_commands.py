@@ -8,6 +8,8 @@ import click
 
 from jobferry.alloc_commands import ALLOCATION, show_files, show_logs
 from jobferry.completion import complete_jobs
+from jobferry.element_choice import check_element
+from jobferry.fetch_report import tell_fetched
 from jobferry.options import (
     access_of,
     api_of,
@@ -16,10 +18,8 @@ from jobferry.options import (
     place_options,
     print_json,
     progress_bar,
-    say,
 )
 from jobferry.over_api import ApiAccess
-from jobferry.rendering import human_size, printable
 
 
 @click.command(
@@ -61,22 +61,7 @@ def get(
             .job(job)
             .get(output, only=only, elements=elements, force=force, progress=progress)
         )
-    if as_json:
-        print_json(
-            {
-                "job": job,
-                "directory": str(got.directory),
-                "files": got.files,
-                "bytes": got.size,
-                "present": got.present,
-                "unsafe": got.unsafe,
-            }
-        )
-    else:
-        click.echo(str(got.directory))
-        say(f"{got.files} files fetched, {human_size(got.size)}; {got.present} were there already")
-    for path in got.unsafe:
-        say(f"left out, its name is not safe: {printable(path)}")
+    tell_fetched(job, got, elements, as_json=as_json)
 
 
 @click.command(
@@ -102,14 +87,17 @@ def logs(
 ) -> None:
     """Print a log."""
     access = access_of(place)
-    if isinstance(access, ApiAccess) and _is_allocation(access, job):
-        show_logs(access, job, None, stderr, follow, as_json)
-        return
+    if isinstance(access, ApiAccess):
+        is_allocation = _is_allocation(access, job)
+        allocation = job if is_allocation else access.allocation_of_tasks(job)
+        if allocation is not None:
+            show_logs(access, allocation, None, stderr, follow, as_json, element)
+            return
+    if as_json and follow:
+        raise click.UsageError("--json and --follow exclude each other")
     found = client_of(place).job(job)
+    check_element(element, found.status())
     if as_json:
-        if follow:
-            raise click.UsageError("--json and --follow exclude each other")
-        found.status()
         text = found.stderr(element) if stderr else found.stdout(element)
         print_json({"job": job, "stream": "stderr" if stderr else "stdout", "text": text})
         return

@@ -68,12 +68,14 @@ class Event:
 
     Attributes:
         time: when, as ISO 8601 in UTC; a site's clock may disagree with the others.
+        run: which run of the job, from 1.
         type: `Submitted`, `Created`, `Claimed`, `Scheduled`, `Started`, `Ended` or `Finished`.
         allocation: the allocation that it is about.
         message: what happened, a sentence.
     """
 
     time: str | None
+    run: int
     type: str
     allocation: str | None
     message: str
@@ -114,7 +116,7 @@ class JobAccess(Protocol):
         """Ask for the job's end."""
 
     def events(self, job_id: str) -> tuple[Event, ...]:
-        """What happened to the job's current run, oldest first."""
+        """What happened to the job's runs, as far as they are kept, oldest first."""
 
     def retry(self, job_id: str) -> None:
         """Ask for a further run with the recorded inputs."""

@@ -155,11 +155,12 @@ class Job:
         return report
 
     def events(self) -> tuple[Event, ...]:
-        """What happened to the job's current run, oldest first; the API tells it.
+        """What happened to the job's runs, oldest first.
+
+        Over S3 it is what the versions of `aws-job-stat.json` tell, as long as there are any.
 
         Raises:
             JobNotFound: there is no such job.
-            UsageError: the jobs are reached over S3.
         """
         return self._access.events(self.id)
 

@@ -36,7 +36,7 @@ _MOST_LISTED = 1000
     + """
 
 Jobs as Nomad has them: its commands, options and output. One dash before a long option is as good
-as two. All but status, stop, wait, retry and get need the API.""",
+as two. All but status, stop, history, wait, retry and get need the API.""",
 )
 def job() -> None:
     """See `help`."""
@@ -216,18 +216,20 @@ def stop(
     help=examples("jobferry job history hello", "jobferry job history hello --json")
     + """
 
-Tells what happened to a job's current run, in order.""",
+Tells what happened to a job's runs, in order: the current one and those before, as far as they are
+kept (over S3, as long as the bucket keeps the versions of aws-job-stat.json).""",
 )
 @click.argument("job_id", metavar="JOB", shell_complete=complete_jobs)
 @place_options
 def history(job_id: str, as_json: bool, **place: Any) -> None:
     """Tell it."""
-    events = api_of(place).events(job_id)
+    events = Job(access_of(place), job_id).events()
     if as_json:
         print_json(
             [
                 {
                     "Time": one.time,
+                    "Run": one.run,
                     "Type": one.type,
                     "AllocID": one.allocation,
                     "Message": one.message,
@@ -239,10 +241,11 @@ def history(job_id: str, as_json: bool, **place: Any) -> None:
     rows = [
         (
             local_time(one.time) or "-",
+            str(one.run),
             one.type,
             (one.allocation or "-")[:8],
             printable(one.message),
         )
         for one in events
     ]
-    click.echo("\n".join(table([("Time", "Type", "Alloc", "What Happened"), *rows])))
+    click.echo("\n".join(table([("Time", "Run", "Type", "Alloc", "What Happened"), *rows])))

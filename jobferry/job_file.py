@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from jobferry.api_client import ApiClient
-from jobferry.errors import SigningFailed, UsageError
+from jobferry.errors import CloudRefused, SigningFailed, UsageError
+
+_PLACE_IN_FILE = "job.nomad:"
+"""How the API begins to say where in a job file something is wrong."""
 
 
 def read_job(
@@ -38,7 +41,10 @@ def read_job(
     if api is None:
         return _job_of_hcl(text, file, values), source
     body = {"JobHCL": text, "Variables": values, "Canonicalize": False}
-    job = api.write("POST", "/v1/jobs/parse", f"read {file}", body)
+    try:
+        job = api.write("POST", "/v1/jobs/parse", f"read {file}", body)
+    except CloudRefused as error:
+        raise CloudRefused(str(error).replace(_PLACE_IN_FILE, f"{file}:")) from error
     return job, source
 
 

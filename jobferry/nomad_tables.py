@@ -220,7 +220,7 @@ def job_list(jobs: Sequence[Mapping[str, Any]], view: View) -> str:
         (
             printable(job["ID"]),
             _kind(job),
-            str(job.get("Priority", "")),
+            str(job.get("Priority") or "-"),
             status_of(job),
             view.time(job.get("SubmitTime")),
         )

@@ -51,7 +51,10 @@ def client_of(place: dict[str, Any]) -> Client:
 def api_of(place: dict[str, Any]) -> ApiAccess:
     """The API, for commands about what there is only there."""
     if place["bucket"] or place["via"] == "s3":
-        raise UsageError("this command needs the API; leave out --bucket and --via s3")
+        raise UsageError(
+            "this command needs the API; leave out --bucket and --via s3 (over S3 there are "
+            "submit, status, wait, stop, retry, get and logs, which take a job)"
+        )
     return connect_api(site=place["site"], stack=place["stack"], address=place["address"])
 
 

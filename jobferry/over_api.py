@@ -21,6 +21,8 @@ from jobferry.url_transfer import fetch_into, put_all
 
 _PIECE = 1024**2
 _MAX_PAGE = 1000
+_SCRIPT = "script"
+"""What the API calls the driver of a job that is no Nomad job."""
 
 
 class ApiAccess:
@@ -64,6 +66,17 @@ class ApiAccess:
         found: dict[str, Any] = self.client.get(path, f"read allocation {allocation[:8]}", query)
         return found
 
+    def allocation_of_tasks(self, job_id: str) -> str | None:
+        """The current allocation of a Nomad job, whose tasks have their own logs; else None."""
+        try:
+            job = self.client.get(job_path(job_id), f"read job {job_id!r}")
+        except JobNotFound:
+            return None
+        groups = job.get("TaskGroups") or []
+        tasks = [task for group in groups for task in group.get("Tasks") or []]
+        is_script = all(task.get("Driver") == _SCRIPT for task in tasks)
+        return None if is_script else job.get("AllocID") or None
+
     def reports(self, prefix: str, limit: int) -> Listing:
         """The newest jobs whose ids begin so."""
         found: list[Report] = []
@@ -75,10 +88,13 @@ class ApiAccess:
         return Listing(tuple(found), total=len(found), complete=True)
 
     def events(self, job_id: str) -> tuple[Event, ...]:
-        """What happened to the job's current run, oldest first."""
-        rows = self.client.get(job_path(job_id, "events"), f"read the events of job {job_id!r}")
+        """What happened to the job's runs, oldest first."""
+        rows = self.client.get(
+            job_path(job_id, "events"), f"read the events of job {job_id!r}", {"all": True}
+        )
         return tuple(
-            Event(row.get("Time"), row["Type"], row.get("AllocID"), row["Message"]) for row in rows
+            Event(row.get("Time"), row["Run"], row["Type"], row.get("AllocID"), row["Message"])
+            for row in rows
         )
 
     # ---- writes ----

@@ -23,9 +23,10 @@ from job_protocol.object_keys import (
 )
 from job_protocol.states import Word
 from jobferry.aws_errors import code_of, is_missing, typed_errors
-from jobferry.errors import TransferFailed, UsageError
+from jobferry.errors import JobNotFound, TransferFailed, UsageError
 from jobferry.interface import Event, Fetched, Listing, Progress, RemoteFile
 from jobferry.report import Report, report_of
+from jobferry.run_history import events_of
 from jobferry.s3_download import CHUNK, fetch
 from jobferry.s3_upload import TRANSFERS, FileUpload
 from jobferry.shared_inputs import SharedUpload
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 200_000
 """Objects that a search for jobs looks at: 200 requests."""
+
+MOST_VERSIONS = 200
+"""Versions of a status object that are read for a job's history: the newest."""
 
 _WORD_BYTES = 64
 _LAST = "\U0010ffff"
@@ -234,11 +238,30 @@ class S3Access:
             self._put(status_word_key(job_id), Word.JOB_RETRY.body)
 
     def events(self, job_id: str) -> tuple[Event, ...]:
-        """Only the API tells them."""
-        raise UsageError(
-            f"the bucket does not tell what happened to job {job_id!r}; this needs the API "
-            "(--via api)"
-        )
+        """What the versions of the job's status object tell, oldest first."""
+        return events_of(self._status_documents(job_id))
+
+    def _status_documents(self, job_id: str) -> list[bytes]:
+        """The newest versions of `aws-job-stat.json`, the oldest of them first."""
+        key = status_details_key(job_id)
+        with typed_errors(f"list the versions of s3://{self.bucket}/{key}"):
+            page = self._client.list_object_versions(
+                Bucket=self.bucket, Prefix=key, MaxKeys=MOST_VERSIONS
+            )
+            ids = [row["VersionId"] for row in page.get("Versions", []) if row["Key"] == key]
+            with ThreadPoolExecutor(TRANSFERS) as pool:
+                found = list(pool.map(lambda version: self._version(key, version), ids))
+        if not found:
+            raise JobNotFound(
+                f"nothing is kept of a job {job_id!r} at {self.location(job_id)}; see "
+                "`jobferry status` for all jobs"
+            )
+        return found[::-1]
+
+    def _version(self, key: str, version: str) -> bytes:
+        return self._client.get_object(Bucket=self.bucket, Key=key, VersionId=version)[
+            "Body"
+        ].read()
 
     def files(self, job_id: str, under: str = "", after: str = "") -> Iterator[RemoteFile]:
         """What lies under the job's prefix; see `JobAccess.files`."""

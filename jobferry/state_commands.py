@@ -85,20 +85,30 @@ def wait(job: str, timeout: float | None, as_json: bool, **place: Any) -> int:
 
 def wait_for_end(job: Job, timeout: float | None, as_json: bool) -> int:
     """Tell each state of a job up to its end, and why it ended so; 0 if it is complete."""
+    told = None
     for report in job.watch(timeout):
-        now = datetime.now().astimezone().isoformat(timespec="seconds")
-        say(f"{now}  {report.word or 'unknown word'}")
+        if report.word != told:
+            now = datetime.now().astimezone().isoformat(timespec="seconds")
+            say(f"{now}  {report.word or 'unknown word'}")
+            told = report.word
     if as_json:
         _show(report, job, as_json)
     if report.outcome == "complete":
         return 0
-    code = "" if report.exit_code is None else f", exit code {report.exit_code}"
-    about = "" if report.message is None else f": {printable(report.message)}"
-    say(f"job {printable(job.id)} has ended: {report.outcome}{code}{about}")
+    say(f"job {printable(job.id)} has ended: {printable(_end(report))}")
     for reason in report.reasons:
         line = f"{reason.get('key')}: {reason.get('problem')}; {reason.get('remedy')}"
         say(f"  {printable(line)}")
     return 1
+
+
+def _end(report: Report) -> str:
+    """How a job has ended, and why; the message often says both."""
+    outcome, said = str(report.outcome), report.message or ""
+    if said.startswith(outcome):
+        return said
+    code = "" if report.exit_code is None else f", exit code {report.exit_code}"
+    return f"{outcome}{code}" + (f": {said}" if said else "")
 
 
 @click.command(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from job_protocol import identifiers
 from job_protocol.allocation import Allocation
-from job_protocol.job import Job, Registration
+from job_protocol.job import EARLIER_RUNS, Job, Registration
 from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import INLINE_LIMIT, Manifest
 from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome
@@ -263,6 +263,7 @@ class Runs:
             announce=True,
             run=(job.run if job else 0) + 1,
             upload=cause.upload,
+            earlier_uploads=_earlier_uploads(job) if job else (),
             sequencer=cause.sequencer,
             stop_sequencer=job.stop_sequencer if job else None,
             created=(job.created if job and job.run else None) or cause.time,
@@ -324,3 +325,9 @@ def must_be_told(job: Job) -> None:
     waits = job.awaited or job.dependents or job.replacement is not None
     if waits and job.unpublished and not job.active:
         raise Conflict(f"the end of run {job.run} of job {job.id!r} is still being published")
+
+
+def _earlier_uploads(job: Job) -> tuple[str, ...]:
+    """What caused the runs before the next one, by which their allocations are found."""
+    last = (job.upload,) if job.run and job.upload else ()
+    return (*last, *job.earlier_uploads)[:EARLIER_RUNS]

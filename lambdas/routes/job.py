@@ -99,9 +99,23 @@ def attempts(call: Call, job: Job) -> list[Allocation]:
 
 
 def events(call: Call) -> Answer:
-    """What happened to the job's current run, oldest first."""
+    """What happened to the job's current run, or to all of its runs, oldest first."""
     job = _job(call)
-    return Answer(body=history.events(job, attempts(call, job)))
+    found = attempts(call, job)
+    if call.query.get("all"):
+        found = [*_of_earlier_runs(call, job), *found]
+    return Answer(body=history.events(job, found))
+
+
+def _of_earlier_runs(call: Call, job: Job) -> list[Allocation]:
+    """The allocations of the runs before, as far as they are still there."""
+    ids = [identifiers.first_allocation(job.site, job.id, one) for one in job.earlier_uploads]
+    found: list[Allocation] = []
+    for _ in range(_MAX_ATTEMPTS):
+        some = call.services.reader.allocations(job.site, ids) if ids else []
+        found += some
+        ids = [identifiers.next_allocation(one.id) for one in some]
+    return found
 
 
 def wait(call: Call) -> Answer:

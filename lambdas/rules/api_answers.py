@@ -189,6 +189,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "Event": given(
         "Something that happened to a run.",
         Time=("string?", _TIME),
+        Run=("integer", "Which run, from 1."),
         Type=(
             "string",
             "`Submitted`, `Created`, `Claimed`, `Scheduled`, `Started`, `Ended` or `Finished`.",

@@ -16,33 +16,39 @@ class _Event(NamedTuple):
     time: int | None
     kind: str
     message: str
+    run: int
     allocation: str | None = None
 
 
 def events(job: Job, allocations: Iterable[Allocation]) -> list[dict[str, Any]]:
-    """What happened to the job's current run, oldest first.
+    """What happened to the job, oldest first.
 
     Times of a site come from the site's clock, so that they may disagree with the others.
 
     Args:
         job: the job.
-        allocations: the allocations of its current run, the first attempt first.
+        allocations: of its current run, and of runs before as far as they are to be told.
     """
     submitter = job.submitter or "a mark in the bucket"
-    found = [_Event(job.submitted, "Submitted", f"run {job.run} was submitted by {submitter}")]
+    found = [
+        _Event(job.submitted, "Submitted", f"run {job.run} was submitted by {submitter}", job.run)
+    ]
     for one in allocations:
         found += _of_attempt(one)
     if job.status is JobStatus.DEAD and job.outcome is not None:
-        found.append(_Event(job.finished, "Finished", job.message or f"the job is {job.outcome}"))
+        found.append(
+            _Event(job.finished, "Finished", job.message or f"the job is {job.outcome}", job.run)
+        )
     happened = [event for event in found if event.time is not None]
     return [
         {
             "Time": iso(event.time),
             "Type": event.kind,
+            "Run": event.run,
             "AllocID": event.allocation,
             "Message": event.message,
         }
-        for event in sorted(happened, key=lambda event: event.time or 0)
+        for event in sorted(happened, key=lambda event: (event.run, event.time or 0))
     ]
 
 
@@ -57,4 +63,4 @@ def _of_attempt(one: Allocation) -> list[_Event]:
     if one.client_status.terminal:
         said = message_of(one) or one.client_status.value
         found.append((one.ended_at, "Ended", f"{attempt}: {said}"))
-    return [_Event(time, kind, message, one.id) for time, kind, message in found]
+    return [_Event(time, kind, message, one.run, one.id) for time, kind, message in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def test_sites_tokens_settings_and_the_doctor(shell: Shell) -> None:
     shell.run("config", "set", "-unset", "site")
     told = shell.run("doctor")
     assert "may manage, read, submit" in told
+    assert "+09:00; " in told, "the time is the user's"
     assert "site dc1" in told
 
 
@@ -56,7 +58,7 @@ def test_a_script_over_the_api_says_that_its_site_is_silent(shell: Shell) -> Non
     assert "\n\nWaiting\n" in status
     shell.finish(job_id)
     assert "dead (failed)" in shell.run("job", "status", job_id)
-    assert "failed, exit code 3" in shell.run("wait", job_id, expect=1)
+    assert "has ended: failed with exit code 3" in shell.run("wait", job_id, expect=1)
     assert shell.run("logs", job_id) == "input\n"
     alloc = shell.json("job", "status", job_id)["Allocations"][0]["ID"]
     assert shell.run("logs", alloc[:8]) == "input\n"
@@ -65,3 +67,83 @@ def test_a_script_over_the_api_says_that_its_site_is_silent(shell: Shell) -> Non
     shell.run("job", "retry", job_id)
     assert "dead" not in shell.run("job", "status", "-short", job_id)
     shell.run("job", "stop", job_id)
+    shell.site.wait_for(job_id, "JOB_STOPPED")
+    runs = shell.run("job", "history", job_id)
+    assert re.search(r"  1    Ended      \w{8}  attempt 1: failed with exit code 3$", runs, re.M)
+    assert re.search(r"  2    Finished   -  ", runs)
+    for via in ("api", "s3"):
+        told = shell.json("job", "history", job_id, "--via", via)
+        assert told[0]["Run"] == 1
+        assert [row["Run"] for row in told] == sorted(row["Run"] for row in told)
+        ended = [row["AllocID"] for row in told if (row["Run"], row["Type"]) == (1, "Ended")]
+        assert ended == [alloc]
+        assert (told[-1]["Run"], told[-1]["Type"]) == (2, "Finished")
+
+
+ARRAY = """\
+#!/bin/bash
+echo "element $JOBFERRY_ARRAY_INDEX"
+mkdir -p "elements/$JOBFERRY_ARRAY_INDEX" && echo "$JOBFERRY_ARRAY_INDEX" > "$_/n"
+[ "$JOBFERRY_ARRAY_INDEX" != 1 ] || exit 7
+"""
+PLATES = """\
+job "%s" {
+  datacenters = ["dc1"]
+  type        = "batch"
+  group "plate" {
+    count = 2
+    task "solve" {
+      driver = "raw_exec"
+      config {
+        command = "/bin/bash"
+        args    = ["-c", "echo plate ${NOMAD_ALLOC_INDEX} | tee local/out.txt"]
+      }
+    }
+  }
+}
+"""
+
+
+def test_the_elements_of_an_array_are_read_one_by_one(shell: Shell) -> None:
+    job_id = f"cli/{uuid.uuid4().hex[:8]}"
+    (shell.home / "array.sh").write_text(ARRAY)
+    shell.run("submit", "array.sh", "--job", job_id, "--count", "3")
+    shell.finish(job_id)
+    assert "has ended: failed with exit code 7" in shell.run("wait", job_id, expect=1)
+    shown = shell.run("status", job_id)
+    assert "Exit Code    = 7" in shown
+    assert "= 3: 2 complete, 1 failed" in shown
+    whole = shell.json("status", job_id)["allocation"]["id"]
+    elements = shell.json("job", "status", job_id)["Allocations"]
+    assert len(elements) == 3
+    for array in (whole, whole[:8], elements[2]["ID"]):
+        assert shell.run("alloc", "logs", "--element", "1", array) == "element 1\n"
+    assert shell.run("alloc", "logs", elements[2]["ID"]) == "element 2\n"
+    log = shell.run("alloc", "fs", "--element", "2", whole[:8], "alloc/logs/script.stdout.0")
+    assert log == "element 2\n"
+    assert shell.run("fs", whole[:8], "elements/1/n") == "1\n"
+    for words in (("alloc", "logs", whole[:8]), ("logs", job_id)):
+        assert "the elements are 0 to 2" in shell.run(*words, "--element", "3", expect=2)
+    for via in ("api", "s3"):
+        assert shell.run("logs", job_id, "--element", "1", "--via", via) == "element 1\n"
+        assert "--element 0 to 2" in shell.run("logs", job_id, "--via", via, expect=2)
+        shell.run("get", job_id, "--elements", "failed", "-o", f"failed-{via}", "--via", via)
+    shell.run("alloc", "get", whole[:8], "--elements", "1", "-o", "failed")
+    for name in ("failed", "failed-api", "failed-s3"):
+        assert (shell.home / name / "elements/1/n").read_text() == "1\n"
+        assert (shell.home / name / "aws-job-stdout.1.txt").read_text() == "element 1\n"
+        assert sorted(path.name for path in (shell.home / name / "elements").iterdir()) == ["1"]
+    assert "take a job" in shell.run("alloc", "logs", whole[:8], "--via", "s3", expect=2)
+
+
+def test_the_logs_of_a_nomad_job_are_found_by_its_id(shell: Shell) -> None:
+    job_id = f"plates-{uuid.uuid4().hex[:8]}"
+    shell.run("job", "run", "-detach", shell.write(PLATES, job_id))
+    shell.finish(job_id)
+    for index in range(2):
+        assert shell.run("logs", job_id, "--element", str(index)) == f"plate {index}\n"
+    alloc = shell.json("job", "status", job_id)["Allocations"][0]["EvalID"][:8]
+    out = shell.run("alloc", "fs", alloc, "--element", "1", "solve/local/out.txt")
+    assert out == "plate 1\n"
+    nothing = shell.said("get", job_id, "--elements", "1", "-o", "nothing")
+    assert "no file of job" in nothing

@@ -47,7 +47,14 @@ ROUTES = (
         summary="What happened to the job's current run, oldest first.",
         access=Access.READ,
         run="lambdas.routes.job:events",
-        parameters=SITE,
+        parameters=(
+            *SITE,
+            Parameter(
+                name="all",
+                description="Whether the runs before are told of, too: as far as they are kept.",
+                kind="boolean",
+            ),
+        ),
         answers={200: "EventList"},
     ),
     Route(

@@ -205,3 +205,12 @@ def test_history_is_told_in_order() -> None:
     ]
     assert "token:ci" in told[0]["Message"]
     assert "exit code 3" in told[5]["Message"]
+
+
+def test_history_tells_the_runs_before_first_whatever_the_site_s_clock_says() -> None:
+    before = an_allocation(
+        client_status=ClientStatus.LOST, created=NOW - 300, ended_at=NOW + 999, run=1
+    )
+    job = a_dead_job(Outcome.COMPLETE, run=2, finished=NOW - 50)
+    told = [(row["Run"], row["Type"]) for row in history.events(job, [before])]
+    assert told == [(1, "Created"), (1, "Ended"), (2, "Submitted"), (2, "Finished")]
