@@ -126,11 +126,9 @@ class Purging:
             waits |= child.active and self.ends.announce_end(child)
         if waits:
             return
-        names = (*((job.registration.name,) if job.registration else ()), *job.earlier)
         registered = identifiers.registered(job.site, job.id)
-        keys = [object_keys.specification_key(registered, name) for name in names]
-        keys += [object_keys.rendered_script_key(registered, name) for name in names]
-        self.remover_of(job.bucket).delete_own(tuple(keys))
+        scripts = [object_keys.rendered_script_key(registered, name) for name in _versions(job)]
+        self.remover_of(job.bucket).delete_own((*_specifications(job), *scripts))
         if self.templates.any_below(job.site, job.id):
             kept = (child.ttl for child in children if child.ttl is not None)
             last = max(kept, default=int(self.clock()) + DEFAULT_KEEP_DAYS * _DAY)
@@ -154,11 +152,20 @@ class Purging:
         remover = self.remover_of(job.bucket)
         if not remover.delete_job(job.id, before=asked, until=until):
             return False
+        own = [] if job.parent is not None else _specifications(job)
         if job.current is not None:
-            remover.delete_own(
-                (
-                    object_keys.input_manifest_key(job.current),
-                    object_keys.result_report_key(job.current),
-                )
-            )
+            own.append(object_keys.input_manifest_key(job.current))
+            own.append(object_keys.result_report_key(job.current))
+        if own:
+            remover.delete_own(tuple(own))
         return True
+
+
+def _versions(job: Job) -> tuple[str, ...]:
+    """The names of a registered job's versions."""
+    return (job.registration.name, *job.earlier) if job.registration is not None else ()
+
+
+def _specifications(job: Job) -> list[str]:
+    registered = identifiers.registered(job.site, job.id)
+    return [object_keys.specification_key(registered, name) for name in _versions(job)]

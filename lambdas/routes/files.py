@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from lambdas.errors import Refused
 from lambdas.ports.job_files import JobFiles, Stat
 from lambdas.routes.allocations import the_element
-from lambdas.routes.elements import specification
+from lambdas.routes.elements import running
 from lambdas.routes.jobs import NEXT_PAGE
 from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
 from lambdas.rules import file_tree, pagination
@@ -38,7 +38,7 @@ def _opened(call: Call) -> tuple[_Directory, JobFiles]:
     if not array:
         return _Directory(allocation.job, element, started), files
     job = call.services.table.job(allocation.site, allocation.job)
-    version = specification(call, job) if job is not None else None
+    version = running(call, job) if job is not None else None
     folder = place_of(version.job if version else None, index).folder
     prefix = f"{allocation.job}/{folder}".rstrip("/")
     return _Directory(prefix, None if folder else element, started), files

@@ -10,7 +10,13 @@ from job_protocol.job import Job
 from job_protocol.states import JobStatus, Role
 from lambdas.errors import Conflict, Refused
 from lambdas.purge_requests import NoSuchJob
-from lambdas.routes.elements import group_names, shown_elements, specification, statuses
+from lambdas.routes.elements import (
+    group_names,
+    running,
+    shown_elements,
+    specification,
+    statuses,
+)
 from lambdas.routes.jobs import submitted
 from lambdas.routes.route import SITE, Answer, Call, Parameter, Route
 from lambdas.rules import history, nomad_views, registered_views
@@ -65,7 +71,7 @@ def _meta(call: Call, job: Job) -> dict[str, str]:
 def summary(call: Call) -> Answer:
     """How many allocations of the job, and how many of its children, are in which state."""
     job = _job(call)
-    version = specification(call, job)
+    version = running(call, job)
     counted = statuses(attempts(call, job), version.job if version else None)
     children = _children(call, job)
     return Answer(body=nomad_views.summary_view(job, counted, children))
@@ -82,7 +88,7 @@ def allocations(call: Call) -> Answer:
     job = _job(call)
     found = attempts(call, job)
     health = call.services.health(job.site) if found else None
-    version = specification(call, job)
+    version = running(call, job)
     newest = list(reversed(found))
     return Answer(body=shown_elements(call, newest, version, health, job.current))
 
@@ -91,7 +97,7 @@ def evaluations(call: Call) -> Answer:
     """The evaluations of the job's current run, the newest first."""
     job = _job(call)
     found = attempts(call, job)
-    version = specification(call, job)
+    version = running(call, job)
     groups = group_names(version.job if version else None)
     return Answer(body=[nomad_views.evaluation_view(one, groups) for one in reversed(found)])
 

@@ -74,7 +74,11 @@ def job_view(job: Job, allocation: Allocation | None, waiting: Iterable[str]) ->
         "Version": max(job.run - 1, 0),
         "JobModifyIndex": job.rev,
         "Stop": job.outcome is Outcome.STOPPED
-        or (allocation is not None and allocation.desired is Desired.STOP),
+        or (
+            allocation is not None
+            and allocation.desired is Desired.STOP
+            and job.replacement is None
+        ),
         "Dispatched": False,
         "Periodic": None,
         "ParameterizedJob": None,

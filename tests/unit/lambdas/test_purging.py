@@ -97,6 +97,12 @@ def test_objects_go_first_then_the_site_is_asked() -> None:
     assert steps(dead(), ended()) == [*DELETED, "ask the site"]
 
 
+def test_a_registered_job_goes_with_its_versions_a_child_without_those_of_its_template() -> None:
+    registered = {"registration": Registration(version=1, name="000001-b"), "earlier": ("0-a",)}
+    assert steps(dead(**registered), ended())[1] == "delete 4 of jobferry's own"
+    assert steps(dead(parent="t", **registered), ended())[1] == "delete 2 of jobferry's own"
+
+
 def test_what_does_not_fit_into_one_call_goes_on_in_the_next() -> None:
     assert steps(dead(), ended(), all_deleted=False) == [DELETED[0], "again in 0 s"]
 
