@@ -217,6 +217,7 @@ class Publisher(Construct):
             iam.PolicyStatement(
                 sid="Jobs",
                 actions=[
+                    "dynamodb:BatchGetItem",
                     "dynamodb:GetItem",
                     "dynamodb:PutItem",
                     "dynamodb:Query",

@@ -61,6 +61,10 @@ class Registration:
     rows: int | None = None
 
 
+def _registration(attributes: Mapping[str, Any]) -> Registration:
+    return from_attributes(Registration, attributes)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replacement:
     """The run that follows when the current one of a changed job has ended.
@@ -69,6 +73,7 @@ class Replacement:
         allocation: its first allocation, which is there already.
         upload: the id of the request that caused it.
         time: when that was, in seconds since the epoch.
+        runs: the version that the current run is of, until then.
         submitter: who asked.
         priority: as in `Job`.
     """
@@ -76,6 +81,7 @@ class Replacement:
     allocation: str
     upload: str
     time: int
+    runs: Registration | None = decoded_by(_registration, default=None)
     submitter: str | None = None
     priority: int | None = None
 
@@ -86,10 +92,6 @@ def _replacement(attributes: Mapping[str, Any]) -> Replacement:
 
 def _problems(rows: list[dict[str, str]]) -> tuple[Problem, ...]:
     return tuple(Problem(**row) for row in rows)
-
-
-def _registration(attributes: Mapping[str, Any]) -> Registration:
-    return from_attributes(Registration, attributes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +201,12 @@ class Job:
     def launches(self) -> bool:
         """Whether it is a template that has not been stopped."""
         return self.role is Role.TEMPLATE and self.status is not JobStatus.DEAD
+
+    @property
+    def running_version(self) -> Registration | None:
+        """The registered version of the current run; `registration` may be that of the next one."""
+        follows = self.replacement
+        return follows.runs if follows is not None and follows.runs else self.registration
 
     @property
     def held_back(self) -> bool:

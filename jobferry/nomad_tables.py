@@ -131,6 +131,7 @@ def _children(answers: JobAnswers) -> list[str]:
 def _parameterized(answers: JobAnswers) -> list[list[str]]:
     stated = answers.job["ParameterizedJob"]
     stated = stated if isinstance(stated, Mapping) else {}
+    most = stated.get("MaxActive")  # jobferry's own
     return [
         [
             "Parameterized Job",
@@ -139,6 +140,7 @@ def _parameterized(answers: JobAnswers) -> list[list[str]]:
                     ("Payload", stated.get("Payload") or "optional"),
                     ("Required Metadata", ", ".join(stated.get("MetaRequired") or []) or _NONE),
                     ("Optional Metadata", ", ".join(stated.get("MetaOptional") or []) or _NONE),
+                    *([("Max Active", most)] if most else []),
                 ]
             ),
         ],
@@ -259,9 +261,11 @@ def monitor_lines(
     if deployment := evaluation.get("DeploymentID"):
         lines.append(f'    Evaluation within deployment: "{view.id(deployment)}"')
     placed = list(allocations)
+    ids = [one["ID"] for one in placed]
     shown = placed if view.verbose or len(placed) <= _MOST_PLACED else placed[:_MOST_PLACED]
     lines += [
-        f'    Allocation "{view.id(one["ID"])}" created: node "{view.id(one.get("NodeID", ""))}", '
+        f'    Allocation "{view.id_among(one["ID"], ids)}" created: '
+        f'node "{view.id(one.get("NodeID", ""))}", '
         f'group "{printable(one.get("TaskGroup", ""))}"'
         for one in shown
     ]

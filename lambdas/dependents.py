@@ -61,11 +61,13 @@ class Dependents:
         table: the job table.
         edges: its dependencies.
         clock: the time in seconds since the epoch.
+        purge: hands a template on that waits for the end of its children, by site and id.
     """
 
     table: JobTable
     edges: DependencyTable
     clock: Callable[[], int]
+    purge: Callable[[str, str], None]
 
     def tell(self, ended: Job) -> None:
         """Tell everybody who waits for the end of a job's run, and let its siblings start.
@@ -78,6 +80,9 @@ class Dependents:
             Conflict: a job kept changing; come back.
         """
         Turns(self.table, self.clock).ended(ended)
+        template = self.table.job(ended.site, ended.parent) if ended.parent is not None else None
+        if template is not None and template.purge is not None:
+            self.purge(template.site, template.id)
         for number, (site, job_id) in enumerate(self.edges.waiting_for(ended)):
             if number == MOST_TOLD:
                 raise JobBusy(f"more than {MOST_TOLD} jobs wait for job {ended.id!r}", seconds=0)

@@ -92,6 +92,8 @@ class Places:
                 )
             elif item.role is not Role.FOLDER:
                 return [_inside(job_id, folder)]
+            elif item.ttl is not None:  # a purged template's, which was to go with its children
+                self.table.replace_job(item, replace(item, rev=item.rev + 1, ttl=None))
         return []
 
     def _new_folder(self, folder: str) -> Job:

@@ -34,6 +34,7 @@ _RETRY_DELAY = 10
 def _publication() -> Publication:
     table = JobTable(client("dynamodb"), os.environ["TABLE_NAME"])
     edges = DependencyTable(client("dynamodb"), os.environ["TABLE_NAME"])
+    purge = JobQueue(client("sqs"), os.environ["PURGE_QUEUE_URL"]).send
     return Publication(
         table=table,
         bucket_of=lambda bucket: SiteBucket(client("s3"), bucket),
@@ -42,8 +43,8 @@ def _publication() -> Publication:
         every_transition=os.environ.get("EVENT_TRANSITIONS") == "all",
         clock=lambda: int(time.time()),
         new_lease=lambda: uuid.uuid4().hex,
-        purge=JobQueue(client("sqs"), os.environ["PURGE_QUEUE_URL"]).send,
-        tell_dependents=Dependents(table, edges, lambda: int(time.time())).tell,
+        purge=purge,
+        tell_dependents=Dependents(table, edges, lambda: int(time.time()), purge).tell,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -16,11 +15,11 @@ from lambdas.ports.clients import client
 from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.templates import Templates
+from lambdas.ports.turn_table import TurnTable
 from lambdas.purging import Purging
 
 logger = Logger()
 
-_CHILDREN_PAGES = 10
 _SPARE_SECONDS = 15.0
 """What is left of the time limit when the rest goes to a further call."""
 
@@ -28,13 +27,14 @@ _SPARE_SECONDS = 15.0
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take the next step with every job that the messages name; one that fails comes again."""
-    templates = Templates(client("dynamodb"), os.environ["TABLE_NAME"])
+    table = JobTable(client("dynamodb"), os.environ["TABLE_NAME"])
     purging = Purging(
-        table=JobTable(client("dynamodb"), os.environ["TABLE_NAME"]),
+        table=table,
         remover_of=lambda bucket: BucketRemover(client("s3"), bucket),
         queue=JobQueue(client("sqs"), os.environ["PURGE_QUEUE_URL"]),
         clock=time.time,
-        children_of=partial(templates.children, pages=_CHILDREN_PAGES),
+        templates=Templates(client("dynamodb"), os.environ["TABLE_NAME"]),
+        ends=TurnTable(table),
     )
     until = time.time() + context.get_remaining_time_in_millis() / 1000 - _SPARE_SECONDS
     failures = []

@@ -50,6 +50,7 @@ def replace_run(
             allocation=allocation.id,
             upload=cause.upload,
             time=cause.time,
+            runs=job.running_version,
             submitter=cause.submitter,
             priority=settings.priority,
         ),

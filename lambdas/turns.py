@@ -67,8 +67,8 @@ class Turns:
         )
 
     def _active(self, template: Job) -> tuple[str, ...]:
-        listed = ((one, self.table.job(template.site, one)) for one in template.launched)
-        return tuple(one for one, job in listed if job is not None and job.active)
+        there = self.table.jobs(template.site, list(template.launched))
+        return tuple(one for one in template.launched if one in there and there[one].active)
 
     def _full(self, template: Job, active: tuple[str, ...]) -> bool:
         return template.max_active is not None and len(active) >= template.max_active

@@ -103,10 +103,15 @@ class Specifications:
 
     def of(self, job: Job) -> Version | None:
         """The version that a job has; of a child, the template's. None if it is gone, or none."""
-        if job.registration is None:
-            return None
-        found = self.read(job.parent or job.id, job.registration.name)
-        return found.swept(job.registration.rows) if found is not None else None
+        return self._at(job, job.registration)
+
+    def running(self, job: Job) -> Version | None:
+        """The version that the current run is of, as `of`."""
+        return self._at(job, job.running_version)
+
+    def _at(self, job: Job, of: Registration | None) -> Version | None:
+        found = self.read(job.parent or job.id, of.name) if of is not None else None
+        return found.swept(of.rows) if found is not None and of is not None else None
 
     def read(self, job_id: str, name: str) -> Version | None:
         """A version by the job that registered it and its own name; None if it is gone."""

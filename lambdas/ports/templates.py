@@ -11,9 +11,10 @@ from job_protocol.job import Job
 from job_protocol.states import Role
 
 _SHOWN = (
-    "sk, #role, #kind, #status, outcome, client_status, run, submitted, finished, parent, rev, turn"
+    "sk, #role, #kind, #status, outcome, client_status, run, submitted, finished, parent, rev, "
+    "turn, #ttl"
 )
-_NAMES = {"#role": "role", "#kind": "kind", "#status": "status"}
+_NAMES = {"#role": "role", "#kind": "kind", "#status": "status", "#ttl": "ttl"}
 
 
 class Templates:
@@ -58,6 +59,21 @@ class Templates:
                 break
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
         return found
+
+    def any_below(self, site: str, folder: str) -> bool:
+        """Whether any job or folder lies below an id, read consistently."""
+        answer = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :below)",
+            ExpressionAttributeValues={
+                ":pk": {"S": table_keys.job(site, folder).pk},
+                ":below": {"S": table_keys.children(folder)},
+            },
+            Select="COUNT",
+            Limit=1,
+            ConsistentRead=True,
+        )
+        return bool(answer["Count"])
 
     def due(self, now: int) -> Iterator[tuple[str, str]]:
         """Site and id of the periodic jobs that are due, the longest waiting first.

@@ -12,9 +12,9 @@ from lambdas.ports.job_reader import JobFilter
 from lambdas.routes.declared.parameters import NEXT_PAGE
 from lambdas.routes.elements import (
     MAX_SHOWN,
+    running,
     shown_element,
     shown_elements,
-    specification,
     specifications,
 )
 from lambdas.routes.jobs import refuse_filter
@@ -69,7 +69,7 @@ def read_allocation(call: Call) -> Answer:
         call,
         allocation,
         index,
-        specification(call, job) if job is not None else None,
+        running(call, job) if job is not None else None,
         call.services.health(allocation.site),
         with_task_states=job is not None and job.current == allocation.id,
     )
@@ -119,7 +119,7 @@ def allocations_of_evaluation(call: Call) -> Answer:
     """The allocation that an evaluation led to."""
     allocation = _of_evaluation(call)
     job = call.services.table.job(allocation.site, allocation.job)
-    version = specification(call, job) if job is not None else None
+    version = running(call, job) if job is not None else None
     return Answer(body=shown_elements(call, [allocation], version, None, None))
 
 

@@ -9,7 +9,7 @@ from job_protocol import element_files
 from lambdas.errors import Refused
 from lambdas.ports.job_files import Folder, JobFiles, Stat
 from lambdas.routes.allocations import the_element
-from lambdas.routes.elements import specification
+from lambdas.routes.elements import running
 from lambdas.routes.route import Call
 from lambdas.rules import file_tree
 from lambdas.rules.task_groups import element_count, place_of
@@ -96,7 +96,7 @@ def opened(call: Call) -> Directory:
         )
     index = index if stated is None else stated
     job = call.services.table.job(allocation.site, job_id)
-    version = specification(call, job) if job is not None else None
+    version = running(call, job) if job is not None else None
     folder = place_of(version.job if version else None, index).folder
     own = f"{job_id}/{folder or element_files.folder_of(index)}".rstrip("/")
     both = (own, job_id) if folder else (job_id, own)

@@ -38,12 +38,18 @@ def specification(call: Call, job: Job) -> Version | None:
     return call.services.specifications(job.site).of(job)
 
 
+def running(call: Call, job: Job) -> Version | None:
+    """The version that a job's current run is of; None for a script."""
+    return call.services.specifications(job.site).running(job)
+
+
 def specifications(call: Call, jobs: Iterable[Job]) -> dict[str, Version | None]:
-    """The versions of several jobs, by job id; each object is read once."""
-    of = {job.id: job for job in jobs if job.registration is not None}
+    """The versions that several jobs' runs are of, by job id; each object is read once."""
+    of = {job.id: job for job in jobs if job.running_version is not None}
     keys = {
-        job_id: (job.site, job.parent or job.id, job.registration.name if job.registration else "")
+        job_id: (job.site, job.parent or job.id, version.name)
         for job_id, job in of.items()
+        if (version := job.running_version) is not None
     }
     wanted = dict.fromkeys(keys.values())
     with ThreadPoolExecutor(_AT_ONCE) as pool:

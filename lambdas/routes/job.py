@@ -8,7 +8,7 @@ from job_protocol.dispatch_file import DISPATCH_PATH
 from job_protocol.job import Job
 from job_protocol.states import JobStatus, Role
 from lambdas.routes.declared.job import MAX_WAIT
-from lambdas.routes.elements import group_names, shown_elements, specification, statuses
+from lambdas.routes.elements import group_names, running, shown_elements, specification, statuses
 from lambdas.routes.route import Answer, Call
 from lambdas.rules import history, nomad_views, registered_views
 from nomad_jobs.run_script.run_facts import read_meta
@@ -55,7 +55,7 @@ def _meta(call: Call, job: Job) -> dict[str, str]:
 def summary(call: Call) -> Answer:
     """How many allocations of the job, and how many of its children, are in which state."""
     job = _job(call)
-    version = specification(call, job)
+    version = running(call, job)
     counted = statuses(attempts(call, job), version.job if version else None)
     children = _children(call, job)
     return Answer(body=nomad_views.summary_view(job, counted, children))
@@ -72,7 +72,7 @@ def allocations(call: Call) -> Answer:
     job = _job(call)
     found = attempts(call, job)
     health = call.services.health(job.site) if found else None
-    version = specification(call, job)
+    version = running(call, job)
     newest = list(reversed(found))
     return Answer(body=shown_elements(call, newest, version, health, job.current))
 
@@ -81,7 +81,7 @@ def evaluations(call: Call) -> Answer:
     """The evaluations of the job's current run, the newest first."""
     job = _job(call)
     found = attempts(call, job)
-    version = specification(call, job)
+    version = running(call, job)
     groups = group_names(version.job if version else None)
     return Answer(body=[nomad_views.evaluation_view(one, groups) for one in reversed(found)])
 

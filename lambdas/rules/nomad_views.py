@@ -65,6 +65,7 @@ def job_view(job: Job, allocation: Allocation | None, waiting: Iterable[str]) ->
         waiting: why it waits, if it does.
     """
     settings = allocation.settings if allocation else None
+    told = allocation is not None and allocation.desired is Desired.STOP
     return {
         **_common(job),
         "Priority": allocation.priority if allocation else DEFAULT_PRIORITY,
@@ -74,8 +75,7 @@ def job_view(job: Job, allocation: Allocation | None, waiting: Iterable[str]) ->
         "Constraints": None,
         "Version": max(job.run - 1, 0),
         "JobModifyIndex": job.rev,
-        "Stop": job.outcome is Outcome.STOPPED
-        or (allocation is not None and allocation.desired is Desired.STOP),
+        "Stop": job.outcome is Outcome.STOPPED or (told and job.replacement is None),
         "Dispatched": False,
         "Periodic": None,
         "ParameterizedJob": None,

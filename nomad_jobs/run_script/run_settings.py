@@ -86,10 +86,11 @@ def _retries(groups: Iterable[Group]) -> Retries | None:
 
 def _excluded(job: JobSpecification) -> tuple[str, ...]:
     """What is no result: the run's own data, secrets (Nomad shows them to nobody either), tmp."""
-    folders = [".nomad"]
+    folders = [".nomad/**"]
     for group in job.groups:
         element = element_folder(job, group, "").translate(_PATTERN)
         prefix = f"{element}*/" if element else ""
         names = ["alloc", *(task.name.translate(_PATTERN) for task in group.tasks)]
         folders += [f"{prefix}{name}/{kind}" for name in names for kind in _NO_RESULTS]
-    return tuple(dict.fromkeys(f"{folder}/**" for folder in folders))
+    # Without stars at the end the folders themselves are meant, too: each would be an object.
+    return tuple(dict.fromkeys(folders))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -130,8 +131,12 @@ class UserOfASite:
 
     def tell_dependents(self, ended: Job) -> None:
         """What the publisher does for the jobs that wait for one."""
+        self.dependents(lambda _site, _job: None).tell(ended)
+
+    def dependents(self, purge: Callable[[str, str], None]) -> Dependents:
+        """The jobs that wait for others; `purge` takes templates that wait to be purged."""
         edges = DependencyTable(self.dynamodb, self.table)
-        Dependents(self.jobs, edges, lambda: self.now).tell(ended)
+        return Dependents(self.jobs, edges, lambda: self.now, purge)
 
     def item(self, pk: str, sk: str) -> dict[str, Any]:
         """An item as it lies in the table, with its index keys."""

@@ -45,7 +45,7 @@ job: get                  yes    yes       yes    yes      -           yes -    
 job: put                  yes    yes       yes    yes      -           yes -          -      -
 job: update               yes    yes       yes    yes      -           yes -          -      -
 job: delete               -      -         yes    -        -           -   -          -      -
-jobs: get many            yes    -         -      yes      -           yes -          -      -
+jobs: get many            yes    yes       -      yes      -           yes -          -      -
 jobs: query               yes    yes       yes    -        -           yes -          -      -
 allocation: get           yes    yes       yes    yes      -           yes -          yes    -
 allocation: put           yes    yes       yes    yes      -           yes -          -      -

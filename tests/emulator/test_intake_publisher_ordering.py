@@ -96,6 +96,7 @@ class Ferry:
         self.records: list[Record] = []
         self.running: list[tuple[Program, Mark | Record]] = []
         self.allocations: set[str] = set()
+        self.purges: list[tuple[str, str]] = []
         self.words: list[bytes] = []
         self.deaths, self.duplicates = DEATHS, DUPLICATES
         self._puts = 0
@@ -173,8 +174,10 @@ class Ferry:
             every_transition=False,
             clock=lambda: self.now,
             new_lease=lambda: uuid.uuid4().hex,
-            purge=lambda _site, _job: None,
-            tell_dependents=Dependents(table, edges, lambda: self.now).tell,
+            purge=lambda site, job: self.purges.append((site, job)),
+            tell_dependents=Dependents(
+                table, edges, lambda: self.now, lambda site, job: self.purges.append((site, job))
+            ).tell,
         )
         return lambda: publication.publish(record.site, record.job)
 

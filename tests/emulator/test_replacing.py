@@ -102,6 +102,8 @@ def test_the_new_version_waits_until_the_old_run_has_ended(make: Callable[[], Ch
         f"run 1 of job {changing.job_id!r} is being stopped; version 1 starts when it has ended "
         f"at site {changing.site}"
     )
+    assert job.running_version is not None
+    assert job.running_version.version == 0
     held = changing.queue.read(old)
     assert held is not None
     assert held.desired is Desired.STOP

@@ -73,7 +73,13 @@ def test_publisher_may_do_this_and_nothing_else(production: Synthesized) -> None
         ),
         "Jobs": (
             "Allow",
-            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+            [
+                "dynamodb:BatchGetItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+            ],
             ["<JobTable.Arn>"],
         ),
         "NotTheTokens": NOT_THE_TOKENS,

@@ -12,7 +12,7 @@ from job_protocol.job import Job, Registration
 from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role
 from lambdas.purge_requests import NoSuchJob, PurgeRequests
 from lambdas.purging import Purging
-from tests.unit.lambdas.examples import NOW, a_job, an_allocation
+from tests.unit.lambdas.examples import NOW, a_folder, a_job, an_allocation
 from tests.unit.lambdas.memory_cloud import MemoryTable
 
 
@@ -23,7 +23,8 @@ class Recorder:
     table: MemoryTable
     done: list[str] = field(default_factory=list)
     all_deleted: bool = True
-    children: list[Job] = field(default_factory=list)
+    born: list[Job] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
 
     def job(self, site: str, job_id: str) -> Job | None:
         return self.table.job(site, job_id)
@@ -47,6 +48,16 @@ class Recorder:
         self.done.append(f"delete objects up to {before - NOW}")
         return self.all_deleted
 
+    def children(self, site: str, parent: str, *, pages: int) -> list[Job]:
+        return self.born
+
+    def any_below(self, site: str, folder: str) -> bool:
+        return bool(self.born)
+
+    def announce_end(self, child: Job) -> bool:
+        self.done.append(f"announce the end of {child.id}")
+        return child.id not in self.ended
+
     def delete_own(self, keys: tuple[str, ...]) -> None:
         self.done.append(f"delete {len(keys)} of jobferry's own")
 
@@ -58,7 +69,8 @@ def world(job: Job, *allocations: Allocation) -> tuple[Purging, Recorder]:
         remover_of=lambda _bucket: recorder,
         queue=recorder,
         clock=lambda: NOW,
-        children_of=lambda _site, _job_id: recorder.children,
+        templates=recorder,
+        ends=recorder,
     )
     return purging, recorder
 
@@ -83,6 +95,12 @@ DELETED = ["delete objects up to 0", "delete 2 of jobferry's own"]
 
 def test_objects_go_first_then_the_site_is_asked() -> None:
     assert steps(dead(), ended()) == [*DELETED, "ask the site"]
+
+
+def test_a_registered_job_goes_with_its_versions_a_child_without_those_of_its_template() -> None:
+    registered = {"registration": Registration(version=1, name="000001-b"), "earlier": ("0-a",)}
+    assert steps(dead(**registered), ended())[1] == "delete 4 of jobferry's own"
+    assert steps(dead(parent="t", **registered), ended())[1] == "delete 2 of jobferry's own"
 
 
 def test_what_does_not_fit_into_one_call_goes_on_in_the_next() -> None:
@@ -155,15 +173,55 @@ def test_a_template_goes_with_its_versions_scripts_and_signatures() -> None:
     assert recorder.done == ["delete 8 of jobferry's own", "forget"]
 
 
-def test_a_templates_place_stays_for_its_children_and_the_script_for_those_that_run() -> None:
+CHILD = "job0001/dispatch-1-0"
+HEARD = f"announce the end of {CHILD}"
+
+
+def test_a_template_waits_for_the_ends_of_its_children() -> None:
     purging, recorder = world(a_template())
-    child = a_job(id="job0001/dispatch-1-0", parent="job0001")
-    recorder.children = [child]
+    recorder.born = [a_job(id=CHILD, parent="job0001")]
     purging.advance("dc1", "job0001", until=NOW + 60)
-    assert recorder.done == ["delete 2 of jobferry's own"]
+    assert recorder.done == [HEARD]
+    assert recorder.job("dc1", "job0001") == a_template()
+    # It had ended after all, though the query did not show it yet.
+    recorder.ended.add(CHILD)
+    purging.advance("dc1", "job0001", until=NOW + 60)
+    assert recorder.done == [HEARD, HEARD, "delete 4 of jobferry's own"]
+
+
+def test_many_children_are_gone_through_in_several_calls() -> None:
+    purging, recorder = world(a_template())
+    recorder.born = [a_job(id=CHILD, parent="job0001")]
+    purging.advance("dc1", "job0001", until=NOW - 1)
+    assert recorder.done == ["again in 0 s"]
+
+
+def test_a_templates_place_stays_as_long_as_its_dead_children() -> None:
+    purging, recorder = world(a_template())
+    recorder.born = [replace(dead(), id=CHILD, parent="job0001", purge=None, ttl=NOW + 7)]
+    purging.advance("dc1", "job0001", until=NOW + 60)
+    assert recorder.done == ["delete 4 of jobferry's own"]
     left = recorder.job("dc1", "job0001")
     assert left is not None
-    assert (left.role, left.purge) == (Role.FOLDER, None)
+    assert (left.role, left.purge, left.ttl) == (Role.FOLDER, None, NOW + 7)
+
+
+@pytest.mark.parametrize(
+    ("place", "more"),
+    [
+        (a_folder(id="job0001", ttl=NOW + 7), ["forget"]),
+        (a_folder(id="job0001"), []),  # an ordinary folder stays
+        (None, []),
+    ],
+)
+def test_the_last_child_takes_the_place_along(place: Job | None, more: list[str]) -> None:
+    child = replace(dead(), id=CHILD, parent="job0001")
+    gone = ended(desired=Desired.PURGE, purged_at=NOW)
+    purging, recorder = world(child, gone)
+    if place is not None:
+        recorder.table.jobs["job0001"] = place
+    purging.advance("dc1", CHILD, until=NOW + 60)
+    assert recorder.done == [*DELETED, "forget", *more]
 
 
 def test_a_template_that_was_revived_is_not_purged() -> None:
