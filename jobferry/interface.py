@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from jobferry.notebook import jobs_html
 from jobferry.report import Report
@@ -115,6 +115,9 @@ class JobAccess(Protocol):
 
     def events(self, job_id: str) -> tuple[Event, ...]:
         """What happened to the job's current run, oldest first."""
+
+    def audit(self, job_id: str) -> tuple[dict[str, Any], ...]:
+        """The chains of the job's allocations, as far back as they are kept, oldest first."""
 
     def retry(self, job_id: str) -> None:
         """Ask for a further run with the recorded inputs."""

@@ -21,6 +21,8 @@ from jobferry.url_transfer import fetch_into, put_all
 
 _PIECE = 1024**2
 _MAX_PAGE = 1000
+_MOST_ALLOCATIONS = 1000
+"""Of one job, that an event log goes back."""
 
 
 class ApiAccess:
@@ -82,6 +84,27 @@ class ApiAccess:
         )
 
     # ---- writes ----
+
+    def audit(self, job_id: str) -> tuple[dict[str, Any], ...]:
+        """The chains of its allocations, followed back from the current one."""
+        try:
+            job = self.client.get(job_path(job_id), f"read job {job_id!r}")
+        except JobNotFound:
+            return ()
+        wanted = job.get("AllocID")
+        found: list[dict[str, Any]] = []
+        while wanted and len(found) < _MOST_ALLOCATIONS:
+            try:
+                link = self._allocation(wanted, job).get("Audit")
+            except CloudRefused:
+                if not found:
+                    raise
+                break  # what was before is not kept any more
+            if not isinstance(link, dict):
+                break
+            found.append(link)
+            wanted = link.get("before")
+        return tuple(reversed(found))
 
     def share(self, upload: SharedUpload, progress: Progress) -> None:
         """The API has no place for it; `Client.submit` makes it a part of the job instead."""

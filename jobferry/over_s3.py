@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import boto3
 from boto3.s3.transfer import ProgressCallbackInvoker
@@ -32,6 +32,7 @@ from jobferry.errors import CloudUnreachable, TransferFailed, UsageError
 from jobferry.interface import Event, Fetched, Listing, Progress, RemoteFile
 from jobferry.report import Report, report_of
 from jobferry.shared_inputs import SharedUpload
+from jobferry.status_versions import chains_of
 from jobferry.upload_plan import LocalFile, Upload
 
 if TYPE_CHECKING:
@@ -230,6 +231,10 @@ class S3Access:
             f"the bucket does not tell what happened to job {job_id!r}; this needs the API "
             "(--via api)"
         )
+
+    def audit(self, job_id: str) -> tuple[dict[str, Any], ...]:
+        """The chains of its allocations, from the versions of `aws-job-stat.json`."""
+        return chains_of(self._client, self.bucket, job_id)
 
     def files(self, job_id: str, under: str = "", after: str = "") -> Iterator[RemoteFile]:
         """What lies under the job's prefix; see `JobAccess.files`."""

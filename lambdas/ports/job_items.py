@@ -57,6 +57,28 @@ def allocation_item(allocation: Allocation, *, held_back: bool = False) -> dict[
     return dynamodb_json.encode(attributes)
 
 
+ASKED = "stop_by = if_not_exists(stop_by, :by), stop_at = if_not_exists(stop_at, :now)"
+"""Part of an update with the values of `Asked`: the first one is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who asks for the end of a run, and when.
+
+    Attributes:
+        by: a principal.
+        at: seconds since the epoch.
+    """
+
+    by: str
+    at: int
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The values of an update."""
+        return {":by": self.by, ":now": self.at}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Birth:
     """What is written together with a template's new child.

@@ -15,8 +15,10 @@ from lambdas.errors import Conflict
 from lambdas.ports.dependency_table import edges
 from lambdas.ports.job_items import (
     ABSENT,
+    ASKED,
     HAS_ENDED,
     TERMINAL,
+    Asked,
     Birth,
     allocation_item,
     as_read,
@@ -173,10 +175,7 @@ class JobTable:
         return str(item["task_token"]) if item is not None and "ttl" not in item else None
 
     def forget_task_token(self, job: Job) -> None:
-        """Say that the workflow has been told of the run's end, and let the item expire.
-
-        Condition: the item is there.
-        """
+        """Let the item expire, if it is there: the workflow has been told of the run's end."""
         with suppress(self._client.exceptions.ConditionalCheckFailedException):
             self._client.update_item(
                 TableName=self._table,
@@ -187,7 +186,7 @@ class JobTable:
                 ExpressionAttributeValues={":ttl": {"N": str(job.ttl or 0)}},
             )
 
-    def stop_unclaimed(self, read: Job, new: Job, *, now: int, ttl: int, reason: str) -> None:
+    def stop_unclaimed(self, read: Job, new: Job, asked: Asked, *, ttl: int, reason: str) -> None:
         """End the current allocation, which no puller has claimed.
 
         Conditions: the job is as it was read; the allocation is pending and has no token.
@@ -195,7 +194,7 @@ class JobTable:
         Args:
             read: the job as it was read.
             new: the job as it shall be.
-            now: seconds since the epoch.
+            asked: who asks, and when.
             ttl: when the allocation's item may be deleted, in seconds since the epoch.
             reason: why, a sentence.
 
@@ -206,20 +205,20 @@ class JobTable:
             read,
             new,
             update="SET client_status = :stopped, ended_at = :now, reason = :reason, "
-            "desired = :stop, #ttl = :ttl REMOVE qpk, qsk",
+            f"desired = :stop, #ttl = :ttl, {ASKED} REMOVE qpk, qsk",
             condition="client_status = :pending AND attribute_not_exists(#token)",
             names={"#token": "token", "#ttl": "ttl"},
             values={
                 ":ttl": ttl,
                 ":stopped": ClientStatus.STOPPED,
                 ":pending": ClientStatus.PENDING,
-                ":now": now,
                 ":reason": reason,
                 ":stop": Desired.STOP,
+                **asked.values,
             },
         )
 
-    def ask_to_stop(self, read: Job, new: Job, *, now: int) -> None:
+    def ask_to_stop(self, read: Job, new: Job, asked: Asked) -> None:
         """Ask the puller that holds the current allocation to stop it.
 
         Conditions: the job is as it was read; the allocation is claimed and has not ended.
@@ -227,7 +226,7 @@ class JobTable:
         Args:
             read: the job as it was read.
             new: the job as it shall be.
-            now: seconds since the epoch.
+            asked: who asks, and when.
 
         Raises:
             Conflict: one of them failed.
@@ -235,13 +234,14 @@ class JobTable:
         self._stop(
             read,
             new,
-            update="SET desired = :stop, qpk = :qpk, qsk = :qsk",
+            update=f"SET desired = :stop, qpk = :qpk, qsk = :qsk, {ASKED}",
             condition=f"attribute_exists(#token) AND NOT {HAS_ENDED}",
             names={"#token": "token"},
             values={
                 ":stop": Desired.STOP,
                 ":qpk": table_keys.queue_partition(read.site),
-                ":qsk": table_keys.queue_stop(now),
+                ":qsk": table_keys.queue_stop(asked.at),
+                **asked.values,
                 **TERMINAL,
             },
         )

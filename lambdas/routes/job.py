@@ -161,7 +161,8 @@ def _stopped(call: Call) -> Job:
             runs = call.services.runs(job.site)
             asked_by = f"stop by {call.identity.name}"
             try:
-                job = runs.stop(job, sequencer=job.sequencer, asked_by=asked_by)
+                by = call.identity.name
+                job = runs.stop(job, sequencer=job.sequencer, asked_by=asked_by, by=by)
             except Conflict:
                 continue
         return job

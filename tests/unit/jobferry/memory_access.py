@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import IO
+from typing import IO, Any
 
 from jobferry.interface import Event, Fetched, Listing, Progress, RemoteFile
 from jobferry.report import Report
@@ -37,6 +37,9 @@ class MemoryAccess:
         raise AssertionError("nothing is uploaded here")
 
     def events(self, job_id: str) -> tuple[Event, ...]:
+        return ()
+
+    def audit(self, job_id: str) -> tuple[dict[str, Any], ...]:
         return ()
 
     def share(self, upload: SharedUpload, progress: Progress) -> None:
