@@ -26,9 +26,17 @@ _SHOWN = (
 )
 
 
-@click.group(short_help="The event log of a job.")
+@click.group(
+    short_help="The event log of a job.",
+    help=examples(
+        "jobferry audit verify job0001", "jobferry audit verify job0001 --site-log site.log"
+    )
+    + """
+
+The event log of a job: who did what, when, and whether it is the one that the site saw.""",
+)
 def audit() -> None:
-    """The event log of a job: who did what, when, and whether it is the one that the site saw."""
+    """See `help`."""
 
 
 @audit.command(
