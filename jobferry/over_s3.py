@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from s3transfer.exceptions import CancelledError, RetriesExceededError
 from s3transfer.manager import TransferConfig, TransferManager
 
 from job_protocol import object_keys
+from job_protocol.job_settings import SharedInput
 from job_protocol.object_keys import (
     SETTINGS,
     SIGNATURE,
@@ -29,22 +29,20 @@ from job_protocol.states import Word
 from jobferry.aws_errors import code_of, is_missing, typed_errors
 from jobferry.checksums import Checksum, agrees
 from jobferry.errors import CloudUnreachable, TransferFailed, UsageError
+from jobferry.file_mode import MODE_METADATA, mode_of
 from jobferry.interface import Event, Fetched, Listing, Progress, RemoteFile
 from jobferry.report import Report, report_of
 from jobferry.shared_inputs import SharedUpload
+from jobferry.signed_shared import SharedObject, objects_of
 from jobferry.status_versions import chains_of
 from jobferry.upload_plan import LocalFile, Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-MODE_METADATA = "file-permissions"
-"""Object metadata: the permission bits in octal, as AWS DataSync and FSx for Lustre write them."""
-
 MOST_LISTED = 200_000
 """Objects that a search for jobs looks at: 200 requests."""
 
-_OCTAL = re.compile(r"[0-7]{3,7}")
 _CHUNK = 256 * 1024
 _WORD_BYTES = 64
 _TRANSFERS = 10
@@ -172,6 +170,10 @@ class S3Access:
                 if f"{upload.prefix}{folder}" not in there:
                     self._put(f"{upload.prefix}{folder}", b"")
 
+    def shared_objects(self, row: SharedInput) -> Iterable[SharedObject]:
+        """The objects of a row of `inputs`, with their SHA-256."""
+        return objects_of(self._client, self.bucket, row)
+
     def submit(self, upload: Upload, progress: Progress, sites: Sequence[str] = ()) -> str:
         """Upload everything in parallel, and when all of it is there, put the mark."""
         if sites:
@@ -269,7 +271,7 @@ class S3Access:
             for chunk in answer["Body"].iter_chunks(_CHUNK):
                 target.write(chunk)
                 progress(len(chunk))
-            return Fetched(int(answer["LastModified"].timestamp()), _mode(answer["Metadata"]))
+            return Fetched(int(answer["LastModified"].timestamp()), mode_of(answer["Metadata"]))
 
     def _fetch_rest(
         self, key: str, path: str, target: IO[bytes], start: int, progress: Progress
@@ -297,7 +299,7 @@ class S3Access:
                     f"what was fetched of {path} has not the checksum that S3 states; it was "
                     "thrown away, run it again"
                 )
-        return Fetched(int(head["LastModified"].timestamp()), _mode(head["Metadata"]))
+        return Fetched(int(head["LastModified"].timestamp()), mode_of(head["Metadata"]))
 
     def read(self, job_id: str, path: str, start: int) -> Iterator[bytes]:
         """The content of an object from a byte on; nothing if there is no more, or no object."""
@@ -326,11 +328,6 @@ class S3Access:
 
     def _put(self, key: str, body: bytes) -> None:
         self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
-
-
-def _mode(metadata: Mapping[str, str]) -> int | None:
-    stated = metadata.get(MODE_METADATA, "")
-    return int(stated, 8) & 0o777 if _OCTAL.fullmatch(stated) else None
 
 
 def _iso(moment: datetime) -> str:
