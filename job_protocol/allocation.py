@@ -56,6 +56,10 @@ class Allocation:
         manifest: the packed manifest of inputs, when small.
         manifest_of: the allocation for which a large manifest was written; it lies at
             `object_keys.input_manifest_key(manifest_of)`.
+        principal: who caused it (see `audit_chain`).
+        before: the job's allocation before this one.
+        previous: `audit_chain.head_of` that one, when this one was created.
+        stop_by, stop_at: who first asked for its end, and when.
         keep_days: days to keep the item after the end.
         token: the claim's fencing token.
         installation: the installation of the puller that holds the claim.
@@ -91,6 +95,11 @@ class Allocation:
     )
     manifest: bytes | None = None
     manifest_of: str | None = None
+    principal: str | None = None
+    before: str | None = None
+    previous: str | None = None
+    stop_by: str | None = None
+    stop_at: int | None = None
     keep_days: int = DEFAULT_KEEP_DAYS
     token: str | None = None
     installation: str | None = None

@@ -11,18 +11,18 @@ from typing import Unpack
 
 import boto3
 
-from job_protocol.object_keys import Problem, job_id_problems
+from job_protocol.object_keys import job_id_problems
 from jobferry import upload_plan
 from jobferry.connect import connect
 from jobferry.errors import (
     JobActive,
-    UploadRefused,
     UsageError,
 )
 from jobferry.interface import JobAccess, Listing
 from jobferry.job import Job, SizedProgress, silent
 from jobferry.place import site_of
 from jobferry.shared_inputs import Wish, as_own, plan_shared
+from jobferry.signed_shared import signed_shared
 from jobferry.signing import Signing
 from jobferry.stated_settings import Settings
 from jobferry.sweep import place_of, with_sweep
@@ -142,21 +142,12 @@ class Client:
             )
         if before is not None:
             upload = upload_plan.without_earlier_settings(upload)
-        if sign is not None and shared.inputs:
-            raise UploadRefused([_unsigned(job_id)])
         if sign is not None:
-            upload = sign.applied_to(upload, self._site, datetime.now(UTC))
+            also = signed_shared(upload, shared.uploads, self._access.shared_objects)
+            upload = sign.applied_to(upload, self._site, datetime.now(UTC), also)
         told = progress(upload.size + sum(one.size for one in shared.uploads))
         for one in shared.uploads:
             self._access.share(one, told)
         submitted = self._access.submit(upload, told, sites)
         ended = before.identity if before and before.dead else None
         return Job(self._access, submitted, before=ended)
-
-
-def _unsigned(job_id: str) -> Problem:
-    return Problem(
-        job_id,
-        "a signature covers the files of the upload, and not what the job shares with others",
-        "put the shared inputs into the directory, or submit it unsigned",
-    )

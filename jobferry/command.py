@@ -13,6 +13,7 @@ except ModuleNotFoundError:
 
 from jobferry import __version__
 from jobferry.alloc_commands import alloc
+from jobferry.audit_commands import audit
 from jobferry.config_commands import config
 from jobferry.doctor_command import doctor
 from jobferry.errors import JobferryError
@@ -82,7 +83,7 @@ def cli() -> None:
 
 for _command in (submit, status, wait, stop, retry, get, logs, fs):
     cli.add_command(_command)
-for _group in (job, alloc, site, token, config, doctor, sign, trust):
+for _group in (job, alloc, site, token, config, doctor, sign, trust, audit):
     cli.add_command(_group)
 for _short_form in (wait, retry, get):
     job.add_command(_short_form)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
+from job_protocol.job_settings import SharedInput
 from jobferry.notebook import jobs_html
 from jobferry.report import Report
 from jobferry.shared_inputs import SharedUpload
+from jobferry.signed_shared import SharedObject
 from jobferry.upload_plan import Upload
 
 Progress = Callable[[int], None]
@@ -100,6 +102,9 @@ class JobAccess(Protocol):
     def share(self, upload: SharedUpload, progress: Progress) -> None:
         """Upload what many jobs share, as far as it is not there yet."""
 
+    def shared_objects(self, row: SharedInput) -> Iterable[SharedObject]:
+        """The objects of a row of `inputs`, with the SHA-256 of each, to be signed."""
+
     def submit(self, upload: Upload, progress: Progress, sites: Sequence[str] = ()) -> str:
         """Upload everything, and when all of it is there, ask for the run.
 
@@ -117,6 +122,9 @@ class JobAccess(Protocol):
 
     def events(self, job_id: str) -> tuple[Event, ...]:
         """What happened to the job's runs, as far as they are kept, oldest first."""
+
+    def audit(self, job_id: str) -> tuple[dict[str, Any], ...]:
+        """The chains of the job's allocations, as far back as they are kept, oldest first."""
 
     def retry(self, job_id: str) -> None:
         """Ask for a further run with the recorded inputs."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
+from job_protocol.job_settings import SharedInput
 from jobferry.api_client import ApiClient, Query, http_session, job_path
 from jobferry.api_report import report_of_view
 from jobferry.errors import CloudRefused, JobNotFound, UsageError
@@ -15,6 +16,7 @@ from jobferry.interface import Event, Fetched, Listing, Progress, RemoteFile
 from jobferry.report import Report
 from jobferry.script_document import ScriptDocument, script_document
 from jobferry.shared_inputs import SharedUpload
+from jobferry.signed_shared import SharedObject
 from jobferry.upload_plan import Upload
 from jobferry.upload_record import Begun, UploadRecord
 from jobferry.url_transfer import fetch_into, put_all
@@ -23,6 +25,8 @@ _PIECE = 1024**2
 _MAX_PAGE = 1000
 _SCRIPT = "script"
 """What the API calls the driver of a job that is no Nomad job."""
+_MOST_ALLOCATIONS = 1000
+"""Of one job, that an event log goes back."""
 
 
 class ApiAccess:
@@ -99,11 +103,39 @@ class ApiAccess:
 
     # ---- writes ----
 
+    def audit(self, job_id: str) -> tuple[dict[str, Any], ...]:
+        """The chains of its allocations, followed back from the current one."""
+        try:
+            job = self.client.get(job_path(job_id), f"read job {job_id!r}")
+        except JobNotFound:
+            return ()
+        wanted = job.get("AllocID")
+        found: list[dict[str, Any]] = []
+        while wanted and len(found) < _MOST_ALLOCATIONS:
+            try:
+                link = self._allocation(wanted, job).get("Audit")
+            except CloudRefused:
+                if not found:
+                    raise
+                break  # what was before is not kept any more
+            if not isinstance(link, dict):
+                break
+            found.append(link)
+            wanted = link.get("before")
+        return tuple(reversed(found))
+
     def share(self, upload: SharedUpload, progress: Progress) -> None:
         """The API has no place for it; `Client.submit` makes it a part of the job instead."""
         progress(0)
         raise UsageError(
             f"{upload.prefix}: shared files are put over S3; use --via s3, or name an object"
+        )
+
+    def shared_objects(self, row: SharedInput) -> Iterable[SharedObject]:
+        """The API shows no object outside of a job."""
+        raise UsageError(
+            f"what lies at {row.source!r} cannot be seen over the API, so it cannot be signed; "
+            "submit over S3 (--via s3), or name a file here"
         )
 
     def submit(self, upload: Upload, progress: Progress, sites: Sequence[str] = ()) -> str:

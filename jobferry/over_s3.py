@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from job_protocol import object_keys
+from job_protocol.job_settings import SharedInput
 from job_protocol.object_keys import (
     SETTINGS,
     SIGNATURE,
@@ -30,6 +31,8 @@ from jobferry.run_history import events_of
 from jobferry.s3_download import CHUNK, fetch
 from jobferry.s3_upload import TRANSFERS, FileUpload
 from jobferry.shared_inputs import SharedUpload
+from jobferry.signed_shared import SharedObject, objects_of
+from jobferry.status_versions import chains_of
 from jobferry.upload_plan import LocalFile, Upload
 from jobferry.upload_record import Begun, UploadRecord
 
@@ -176,6 +179,10 @@ class S3Access:
                 if f"{upload.prefix}{folder}" not in there:
                     self._put(f"{upload.prefix}{folder}", b"")
 
+    def shared_objects(self, row: SharedInput) -> Iterable[SharedObject]:
+        """The objects of a row of `inputs`, with their SHA-256."""
+        return objects_of(self._client, self.bucket, row)
+
     def submit(self, upload: Upload, progress: Progress, sites: Sequence[str] = ()) -> str:
         """Upload everything in parallel, and when all of it is there, put the mark.
 
@@ -262,6 +269,10 @@ class S3Access:
         return self._client.get_object(Bucket=self.bucket, Key=key, VersionId=version)[
             "Body"
         ].read()
+
+    def audit(self, job_id: str) -> tuple[dict[str, Any], ...]:
+        """The chains of its allocations, from the versions of `aws-job-stat.json`."""
+        return chains_of(self._client, self.bucket, job_id)
 
     def files(self, job_id: str, under: str = "", after: str = "") -> Iterator[RemoteFile]:
         """What lies under the job's prefix; see `JobAccess.files`."""

@@ -47,20 +47,23 @@ class Signing:
     expires: int = DEFAULT_EXPIRES
     runs: int | None = None
 
-    def applied_to(self, upload: Upload, site: str, now: datetime) -> Upload:
+    def applied_to(
+        self, upload: Upload, site: str, now: datetime, also: Iterable[SignedInput] = ()
+    ) -> Upload:
         """The upload with its signature.
 
         Args:
             upload: what is uploaded.
             site: the site on which it may run.
             now: the time.
+            also: inputs that are not uploaded with it.
 
         Raises:
             SigningFailed: it could not be signed.
             UploadRefused: its settings cannot be read, or a file has a name that cannot be signed.
         """
         upload = without_signature(upload)
-        jobs = signed_jobs(upload, (upload.job_id,), (), self.runs)
+        jobs = signed_jobs(upload, (upload.job_id,), (), self.runs, also)
         document = self.document((jobs,), site, now)
         return replace(upload, signed=Signed(document, self.signature(document)))
 
@@ -124,7 +127,11 @@ def without_signature(upload: Upload) -> Upload:
 
 
 def signed_jobs(
-    upload: Upload, ids: tuple[str, ...], patterns: tuple[str, ...], runs: int | None
+    upload: Upload,
+    ids: tuple[str, ...],
+    patterns: tuple[str, ...],
+    runs: int | None,
+    also: Iterable[SignedInput] = (),
 ) -> SignedJobs:
     """The jobs that run with what is uploaded, as they are signed.
 
@@ -133,6 +140,7 @@ def signed_jobs(
         ids: the job ids.
         patterns: patterns of job ids.
         runs: how often; None is once, and once more for each retry.
+        also: inputs that are not uploaded with it.
 
     Raises:
         SigningFailed: a file cannot be read.
@@ -143,6 +151,7 @@ def signed_jobs(
         found[file.path] = SignedInput(file.path, _sha256(file.source), file.mode)
     if upload.settings is not None:
         found[SETTINGS] = SignedInput(SETTINGS, hashlib.sha256(upload.settings).hexdigest())
+    found |= {one.path: one for one in also if one.path not in found}
     inputs = tuple(found[path] for path in sorted(found, key=_bytes))
     return SignedJobs(ids, patterns, runs or 1 + _retries(upload), inputs)
 

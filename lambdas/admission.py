@@ -94,7 +94,9 @@ class Admission:
             case Action.REMEMBER_STOP:
                 self._remember_stop(job_id, decision, mark, job)
             case Action.STOP if job is not None:
-                self._runs.stop(job, sequencer=mark.sequencer, asked_by=Word.JOB_STOP)
+                self._runs.stop(
+                    job, sequencer=mark.sequencer, asked_by=Word.JOB_STOP, by=mark.principal
+                )
             case Action.RETRY if job is not None:
                 self._retry(job, mark)
             case Action.REASSERT if job is not None:
@@ -106,7 +108,7 @@ class Admission:
         )
 
     def _retry(self, job: Job, mark: Mark) -> None:
-        cause = Cause(upload=mark.version, sequencer=mark.sequencer, time=mark.time)
+        cause = _cause(mark)
         if not marks.is_newer(mark.sequencer, job.stop_sequencer):
             stopped = replace(self._runs.stopped_at_once(job, cause), current=job.current)
             self._table.replace_job(job, stopped)
@@ -197,4 +199,6 @@ class Admission:
 
 
 def _cause(mark: Mark) -> Cause:
-    return Cause(upload=mark.version, sequencer=mark.sequencer, time=mark.time)
+    return Cause(
+        upload=mark.version, sequencer=mark.sequencer, time=mark.time, principal=mark.principal
+    )

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from job_protocol.audit_chain import CONTROL_PLANE
 from job_protocol.dependency import Dependency
 from job_protocol.items import SCHEMA_VERSION
 from job_protocol.job import Job
 from lambdas.errors import Conflict, ControlPlaneError, JobBusy
 from lambdas.ports.dependency_table import DependencyTable
+from lambdas.ports.job_items import Asked
 from lambdas.ports.job_table import JobTable
 from lambdas.rules import dependencies as rules
 from lambdas.rules.revision import touched
@@ -118,7 +120,8 @@ class Dependents:
             return True
         if never is not None:
             ttl = now + allocation.keep_days * _DAY
-            self.table.stop_unclaimed(waiting, job, now=now, ttl=ttl, reason=never)
+            asked = Asked(by=CONTROL_PLANE, at=now)
+            self.table.stop_unclaimed(waiting, job, asked, ttl=ttl, reason=never)
         elif job.waiting_on:
             self.table.replace_job(waiting, job)
         else:

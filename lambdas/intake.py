@@ -41,6 +41,7 @@ def mark_of(record: dict[str, Any]) -> Mark:
         sequencer=s3_object["sequencer"],
         time=int(time_of_event.timestamp()),
         size=int(s3_object.get("size", 0)),
+        principal=record.get("userIdentity", {}).get("principalId"),
     )
 
 

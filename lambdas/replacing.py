@@ -14,6 +14,7 @@ from job_protocol.job import Job, Replacement
 from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import Manifest
 from lambdas.ports import replacements
+from lambdas.ports.job_items import Asked
 from lambdas.runs import Cause, Runs
 
 
@@ -36,7 +37,6 @@ def replace_run(
         Conflict: the job or its allocation changed meanwhile.
         LimitReached: the run would exceed a limit of the site.
     """
-    now = runs.clock()
     allocation = runs.new_allocation(
         job.id, cause, run=job.run + 1, manifest=manifest, settings=settings
     )
@@ -64,7 +64,7 @@ def replace_run(
         new,
         allocation,
         runs.table.allocation(job.site, job.current) if job.current else None,
-        now=now,
+        Asked(by=cause.who, at=runs.clock()),
         ttl=runs.expiry(),
         charges=charges,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from job_protocol import identifiers
+from job_protocol import audit_chain, identifiers
 from job_protocol.allocation import Allocation
 from job_protocol.job import EARLIER_RUNS, Job, Registration
 from job_protocol.job_settings import JobSettings
@@ -15,7 +15,7 @@ from lambdas.dependents import look_up
 from lambdas.errors import Conflict
 from lambdas.places import Places
 from lambdas.ports import counters, replacements
-from lambdas.ports.job_items import Birth
+from lambdas.ports.job_items import Asked, Birth, after
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
@@ -28,6 +28,8 @@ from lambdas.turns import Turns
 STOPPED_AT_ONCE = "stopped by the user before it had begun"
 _STOPPED_UNCLAIMED = "stopped by the user before the site had claimed it"
 _FREE = Standing()
+_NOBODY = audit_chain.CONTROL_PLANE
+"""Who causes a run that nobody asks for: the launch of a periodic job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class Cause:
         sequencer: S3 sequencer of the newest mark that was acted on, if any was.
         time: when it was asked for, in seconds since the epoch.
         submitter: who asked for it through the API.
+        principal: who asked for it otherwise, as AWS names them.
         task_token: the task token of the workflow that waits for the end.
         registration: the version of the Nomad job that runs.
         earlier: the names of that job's versions before.
@@ -48,9 +51,15 @@ class Cause:
     sequencer: str | None
     time: int
     submitter: str | None = None
+    principal: str | None = None
     task_token: str | None = None
     registration: Registration | None = None
     earlier: tuple[str, ...] = ()
+
+    @property
+    def who(self) -> str:
+        """Who causes it, for the job's event log."""
+        return audit_chain.principal_text(self.submitter or self.principal or _NOBODY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,8 @@ class Runs:
         allocation = self.new_allocation(
             job_id, cause, run=run, manifest=manifest, settings=settings
         )
+        if job is not None and job.current is not None:
+            allocation = after(allocation, self.table.allocation(job.site, job.current))
         charged = self.charges(cause, sum(entry.size for entry in manifest.entries))
         new = self._new_run(job_id, cause, job)
         if birth is not None:
@@ -143,6 +154,7 @@ class Runs:
             # The job says from now on what it waits for: an item is charged by its size.
             settings=replace(settings, depends_on=()),
             keep_days=self.site.keep_days,
+            principal=cause.who,
         )
         packed = manifest.pack()
         if len(packed) <= INLINE_LIMIT:
@@ -185,6 +197,7 @@ class Runs:
             run=job.run + 1,
             attempt=0,
             now=self.clock(),
+            principal=cause.who,
         )
         charged = self.charges(cause, 0)  # nothing new was uploaded
         new = replace(
@@ -278,13 +291,14 @@ class Runs:
 
     # ---- its end on request ----
 
-    def stop(self, job: Job, *, sequencer: str | None, asked_by: str) -> Job:
+    def stop(self, job: Job, *, sequencer: str | None, asked_by: str, by: str | None = None) -> Job:
         """Stop the job's current run: at once if nothing of it has been claimed.
 
         Args:
             job: the job as it was read; a run of it is active, or one is to follow.
             sequencer: S3 sequencer of the newest mark that was acted on, if any was.
             asked_by: who or what asked, for the note, such as `JOB_STOP`.
+            by: who asked, for the event log; None is unknown.
 
         Returns:
             The job as it now is.
@@ -293,11 +307,11 @@ class Runs:
             Conflict: the job or its allocation changed meanwhile.
         """
         asked = replace(self.touched(job), note=None, sequencer=sequencer)
+        who = Asked(by=audit_chain.principal_text(by or asked_by), at=self.clock())
         if job.replacement is not None:
             # The current run has been told already.
             asked = replace(asked, replacement=None, note=f"{asked_by}: no further run follows.")
-            now = self.clock()
-            replacements.give_up(self.table, job, asked, now=now, ttl=self.expiry())
+            replacements.give_up(self.table, job, asked, who, ttl=self.expiry())
             return asked
         allocation = self.table.allocation(job.site, job.current) if job.current else None
         if allocation is None:
@@ -307,12 +321,10 @@ class Runs:
             asked = replace(asked, note=f"{asked_by} came at the end of the run; no other follows.")
             self.table.stop_attempts(job, asked)
         elif allocation.token is None and allocation.client_status is ClientStatus.PENDING:
-            self.table.stop_unclaimed(
-                job, asked, now=self.clock(), ttl=self.expiry(), reason=_STOPPED_UNCLAIMED
-            )
+            self.table.stop_unclaimed(job, asked, who, ttl=self.expiry(), reason=_STOPPED_UNCLAIMED)
         else:
             asked = replace(asked, note=f"{asked_by}: the site's puller has been asked to stop it.")
-            self.table.ask_to_stop(job, asked, now=self.clock())
+            self.table.ask_to_stop(job, asked, who)
         return asked
 
 

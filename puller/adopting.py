@@ -11,6 +11,7 @@ import uuid
 from dataclasses import replace
 
 from job_protocol.allocation import Allocation
+from job_protocol.audit_chain import head_of_created
 from job_protocol.object_keys import SITE_CONTROL_DIR
 from puller.adoption import Holding, Plan, Refusal, Trace, Way, Word, begun, decide, objection
 from puller.array_state import tasks_of
@@ -158,6 +159,7 @@ class Adopting:
             submitted_at=submitted_at if observed else None,
             scheduler_id=plan.scheduler_id,
             started_at=allocation.started_at,
+            created_head=head_of_created(allocation),
         )
 
 

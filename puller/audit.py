@@ -170,6 +170,22 @@ def verify(state: Path, wanted: str | None = None) -> Verified:
     return Verified(count, previous, tuple(problems), has_wanted)
 
 
+def entries_of(state: Path, job: str) -> Iterator[str]:
+    """The lines of the log that are about a job.
+
+    Args:
+        state: the installation's state directory.
+        job: the job id.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    for _, line in _lines(state / FILE):
+        entry = _entry(line)
+        if entry is not None and entry.get("job") == job:
+            yield line.decode(errors="replace").rstrip("\n")
+
+
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     with path.open("rb") as file:
         yield from enumerate(file, 1)

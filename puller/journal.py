@@ -105,6 +105,7 @@ class Record:
         logs_pushed_at: when the logs were last looked at.
         end: how it ended.
         signer: who signed it, where the site's policy asks for that.
+        created_head: how the job's event log stood when it was claimed (see `audit_chain`).
     """
 
     allocation: Allocation
@@ -129,6 +130,7 @@ class Record:
     logs_pushed_at: float = 0.0
     end: End | None = None
     signer: str | None = None
+    created_head: str | None = None
 
     @property
     def id(self) -> str:

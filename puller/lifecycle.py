@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from job_protocol.allocation import Allocation, ResultSummary
+from job_protocol.audit_chain import head_of_created, head_of_end
 from job_protocol.states import ClientStatus, Desired
 from puller.audit import AuditLog
 from puller.cloud.written import Written
@@ -82,8 +83,19 @@ class Lifecycle:
         if claimed is None or claimed.client_status.terminal:
             self.place.journal.forget(record)
             return None
-        record = replace(record, allocation=claimed, phase=Phase.STAGING, obs=claimed.obs)
+        head = head_of_created(claimed)
+        record = replace(
+            record, allocation=claimed, phase=Phase.STAGING, obs=claimed.obs, created_head=head
+        )
         _LOG.info("claimed %s", told(record))
+        self.audit.write(
+            "claimed",
+            job=claimed.job,
+            allocation=claimed.id,
+            principal=claimed.principal,
+            run=claimed.run,
+            head=head,
+        )
         return self.place.journal.write(record)
 
     # ---- reports ----
@@ -237,6 +249,8 @@ class Lifecycle:
             facts=self._facts(record),
             now=int(self.place.clock()),
         )
+        if written in (Written.DONE, Written.ENDED):
+            self._audit_end(record, record.end, results)
         if written is not Written.DONE:
             return self.after(record, written)
         _LOG.info(
@@ -248,6 +262,29 @@ class Lifecycle:
         )
         self.finish(record)
         return None
+
+    def _audit_end(self, record: Record, end: End, results: ResultSummary | None) -> None:
+        """Note how the job's event log stands with an end of which the table knows."""
+        if record.created_head is None:  # claimed by an older version
+            return
+        ended = replace(
+            record.allocation,
+            client_status=end.status,
+            installation=self.place.installation,
+            ended_at=end.time,
+            exit_code=end.exit_code,
+            reason=end.reason,
+            results=results,
+            **{name: value for name, value in self._facts(record).items() if value is not None},
+        )
+        self.audit.write(
+            "ended",
+            job=ended.job,
+            allocation=ended.id,
+            status=end.status.value,
+            exit_code=end.exit_code,
+            head=head_of_end(record.created_head, ended),
+        )
 
     def finish(self, record: Record) -> None:
         """Remove what the puller keeps of an allocation; the job directory stays."""

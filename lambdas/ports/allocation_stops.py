@@ -6,11 +6,11 @@ from typing import Any
 
 from job_protocol import dynamodb_json, table_keys
 from job_protocol.states import ClientStatus, Desired
-from lambdas.ports.job_items import HAS_ENDED, TERMINAL, typed_key
+from lambdas.ports.job_items import ASKED, HAS_ENDED, TERMINAL, Asked, typed_key
 
 
 def unclaimed(
-    table: str, site: str, allocation_id: str, *, now: int, ttl: int, reason: str
+    table: str, site: str, allocation_id: str, asked: Asked, *, ttl: int, reason: str
 ) -> dict[str, Any]:
     """End an allocation that no puller has claimed.
 
@@ -20,7 +20,7 @@ def unclaimed(
         table: the table's name.
         site: the allocation's site.
         allocation_id: the allocation.
-        now: seconds since the epoch.
+        asked: who asks, and when.
         ttl: when its item may be deleted, in seconds since the epoch.
         reason: why, a sentence.
     """
@@ -29,21 +29,21 @@ def unclaimed(
         site,
         allocation_id,
         "SET client_status = :stopped, ended_at = :now, reason = :reason, desired = :stop, "
-        "#ttl = :ttl REMOVE qpk, qsk",
+        f"#ttl = :ttl, {ASKED} REMOVE qpk, qsk",
         "client_status = :pending AND attribute_not_exists(#token)",
         names={"#token": "token", "#ttl": "ttl"},
         values={
             ":ttl": ttl,
             ":stopped": ClientStatus.STOPPED,
             ":pending": ClientStatus.PENDING,
-            ":now": now,
             ":reason": reason,
             ":stop": Desired.STOP,
+            **asked.values,
         },
     )
 
 
-def claimed(table: str, site: str, allocation_id: str, *, now: int) -> dict[str, Any]:
+def claimed(table: str, site: str, allocation_id: str, asked: Asked) -> dict[str, Any]:
     """Ask the puller that holds an allocation to stop it.
 
     Condition: it is claimed and has not ended.
@@ -52,13 +52,14 @@ def claimed(table: str, site: str, allocation_id: str, *, now: int) -> dict[str,
         table,
         site,
         allocation_id,
-        "SET desired = :stop, qpk = :qpk, qsk = :qsk",
+        f"SET desired = :stop, qpk = :qpk, qsk = :qsk, {ASKED}",
         f"attribute_exists(#token) AND NOT {HAS_ENDED}",
         names={"#token": "token"},
         values={
             ":stop": Desired.STOP,
             ":qpk": table_keys.queue_partition(site),
-            ":qsk": table_keys.queue_stop(now),
+            ":qsk": table_keys.queue_stop(asked.at),
+            **asked.values,
             **TERMINAL,
         },
     )

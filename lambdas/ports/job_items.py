@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from job_protocol import dynamodb_json, table_keys
+from job_protocol import audit_chain, dynamodb_json, table_keys
 from job_protocol.allocation import Allocation
 from job_protocol.items import SCHEMA_VERSION, to_attributes
 from job_protocol.job import Job
@@ -55,6 +55,28 @@ def allocation_item(allocation: Allocation, *, held_back: bool = False) -> dict[
     if not (allocation.client_status.terminal or held_back):
         attributes |= queue_keys(allocation)
     return dynamodb_json.encode(attributes)
+
+
+ASKED = "stop_by = if_not_exists(stop_by, :by), stop_at = if_not_exists(stop_at, :now)"
+"""Part of an update with the values of `Asked`: the first one is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who asks for the end of a run, and when.
+
+    Attributes:
+        by: a principal.
+        at: seconds since the epoch.
+    """
+
+    by: str
+    at: int
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The values of an update."""
+        return {":by": self.by, ":now": self.at}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +198,13 @@ def birth_writes(
     return writes
 
 
+def after(allocation: Allocation, before: Allocation | None) -> Allocation:
+    """An allocation whose event log goes on from that of the one before, which has ended."""
+    if before is None:
+        return allocation
+    return replace(allocation, before=before.id, previous=audit_chain.head_of(before))
+
+
 def entering(table: str, allocation: Allocation) -> dict[str, Any]:
     """The write by which an allocation that was held back enters its site's queue.
 
@@ -188,14 +217,19 @@ def entering(table: str, allocation: Allocation) -> dict[str, Any]:
         ":pending": ClientStatus.PENDING,
         ":run": Desired.RUN,
     }
+    update = "SET qpk = :qpk, qsk = :qsk"
+    if allocation.before is not None and allocation.previous is not None:
+        update += ", #before = :before, previous = :previous"
+        values |= {":before": allocation.before, ":previous": allocation.previous}
+    aliases = {"#before": "before"} if ":before" in values else {}
     return {
         "Update": {
             "TableName": table,
             "Key": typed_key(table_keys.allocation(allocation.site, allocation.id)),
-            "UpdateExpression": "SET qpk = :qpk, qsk = :qsk",
+            "UpdateExpression": update,
             "ConditionExpression": "client_status = :pending AND attribute_not_exists(#token) "
             "AND desired = :run",
-            "ExpressionAttributeNames": {"#token": "token"},
+            "ExpressionAttributeNames": {"#token": "token", **aliases},
             "ExpressionAttributeValues": dynamodb_json.encode(values),
         }
     }

@@ -18,6 +18,7 @@ from lambdas.ports.job_items import (
     ABSENT,
     HAS_ENDED,
     TERMINAL,
+    Asked,
     Birth,
     allocation_item,
     as_read,
@@ -188,7 +189,7 @@ class JobTable:
                 ExpressionAttributeValues={":ttl": {"N": str(ttl)}},
             )
 
-    def stop_unclaimed(self, read: Job, new: Job, *, now: int, ttl: int, reason: str) -> None:
+    def stop_unclaimed(self, read: Job, new: Job, asked: Asked, *, ttl: int, reason: str) -> None:
         """End the current allocation, which no puller has claimed.
 
         Conditions: the job is as it was read; the allocation is pending and has no token.
@@ -196,7 +197,7 @@ class JobTable:
         Args:
             read: the job as it was read.
             new: the job as it shall be.
-            now: seconds since the epoch.
+            asked: who asks, and when.
             ttl: when the allocation's item may be deleted, in seconds since the epoch.
             reason: why, a sentence.
 
@@ -207,10 +208,10 @@ class JobTable:
         self._stop(
             read,
             new,
-            allocation_stops.unclaimed(self._table, *where, now=now, ttl=ttl, reason=reason),
+            allocation_stops.unclaimed(self._table, *where, asked, ttl=ttl, reason=reason),
         )
 
-    def ask_to_stop(self, read: Job, new: Job, *, now: int) -> None:
+    def ask_to_stop(self, read: Job, new: Job, asked: Asked) -> None:
         """Ask the puller that holds the current allocation to stop it.
 
         Conditions: the job is as it was read; the allocation is claimed and has not ended.
@@ -218,12 +219,12 @@ class JobTable:
         Args:
             read: the job as it was read.
             new: the job as it shall be.
-            now: seconds since the epoch.
+            asked: who asks, and when.
 
         Raises:
             Conflict: one of them failed.
         """
-        self._stop(read, new, allocation_stops.claimed(self._table, *_current(read), now=now))
+        self._stop(read, new, allocation_stops.claimed(self._table, *_current(read), asked))
 
     def stop_attempts(self, read: Job, new: Job) -> None:
         """Say of the current allocation, which has ended, that none shall follow it.

@@ -10,7 +10,7 @@ from job_protocol.job import Job
 from job_protocol.states import ClientStatus
 from lambdas.errors import Conflict
 from lambdas.ports import allocation_stops, counters
-from lambdas.ports.job_items import ABSENT, allocation_item, entering, put
+from lambdas.ports.job_items import ABSENT, Asked, after, allocation_item, entering, put
 from lambdas.ports.job_table import JobTable
 from lambdas.rules.site_limits import Charge
 
@@ -23,8 +23,8 @@ def announce(
     new: Job,
     allocation: Allocation,
     current: Allocation | None,
+    asked: Asked,
     *,
-    now: int,
     ttl: int,
     charges: Sequence[Charge],
 ) -> None:
@@ -39,7 +39,7 @@ def announce(
         new: the job as it shall be.
         allocation: the allocation that follows; it enters the queue when the current run has ended.
         current: the current allocation.
-        now: seconds since the epoch.
+        asked: who asks for it, and when.
         ttl: when what never runs may be deleted, in seconds since the epoch.
         charges: what the run adds to the counters of a day.
 
@@ -51,8 +51,8 @@ def announce(
         {"Put": put(table.name, allocation_item(allocation, held_back=True), ABSENT)}
     ]
     if current is not None:
-        writes.append(_stop(table.name, current, now=now, ttl=ttl))
-    writes += _given_up(table.name, read, now=now, ttl=ttl)
+        writes.append(_stop(table.name, current, asked, ttl=ttl))
+    writes += _given_up(table.name, read, asked, ttl=ttl)
     counters.charged(
         table,
         read,
@@ -63,13 +63,13 @@ def announce(
     )
 
 
-def _stop(table: str, current: Allocation, *, now: int, ttl: int) -> dict[str, Any]:
+def _stop(table: str, current: Allocation, asked: Asked, *, ttl: int) -> dict[str, Any]:
     at = (table, current.site, current.id)
     if current.client_status.terminal:
         return allocation_stops.ended(*at)
     if current.token is None and current.client_status is ClientStatus.PENDING:
-        return allocation_stops.unclaimed(*at, now=now, ttl=ttl, reason=REPLACED)
-    return allocation_stops.claimed(*at, now=now)
+        return allocation_stops.unclaimed(*at, asked, ttl=ttl, reason=REPLACED)
+    return allocation_stops.claimed(*at, asked)
 
 
 def begin(table: JobTable, read: Job, new: Job) -> None:
@@ -83,10 +83,11 @@ def begin(table: JobTable, read: Job, new: Job) -> None:
     allocation = table.allocation(new.site, new.current) if new.current else None
     if allocation is None:
         raise Conflict(f"the allocation of run {new.run} of job {new.id!r} is not there")
-    table.replace_job_and(read, new, [entering(table.name, allocation)])
+    before = table.allocation(read.site, read.current) if read.current else None
+    table.replace_job_and(read, new, [entering(table.name, after(allocation, before))])
 
 
-def give_up(table: JobTable, read: Job, new: Job, *, now: int, ttl: int) -> None:
+def give_up(table: JobTable, read: Job, new: Job, asked: Asked, *, ttl: int) -> None:
     """Let no run follow.
 
     Conditions: the job is as it was read; the run has not begun.
@@ -94,11 +95,11 @@ def give_up(table: JobTable, read: Job, new: Job, *, now: int, ttl: int) -> None
     Raises:
         Conflict: one of them failed.
     """
-    table.replace_job_and(read, new, _given_up(table.name, read, now=now, ttl=ttl))
+    table.replace_job_and(read, new, _given_up(table.name, read, asked, ttl=ttl))
 
 
-def _given_up(table: str, read: Job, *, now: int, ttl: int) -> list[dict[str, Any]]:
+def _given_up(table: str, read: Job, asked: Asked, *, ttl: int) -> list[dict[str, Any]]:
     if read.replacement is None:
         return []
     at = (table, read.site, read.replacement.allocation)
-    return [allocation_stops.unclaimed(*at, now=now, ttl=ttl, reason=REPLACED)]
+    return [allocation_stops.unclaimed(*at, asked, ttl=ttl, reason=REPLACED)]

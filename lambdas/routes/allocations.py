@@ -6,6 +6,7 @@ import re
 
 from job_protocol import identifiers
 from job_protocol.allocation import Allocation
+from job_protocol.audit_chain import document_of
 from job_protocol.job import Job
 from lambdas.errors import Refused
 from lambdas.ports.job_reader import JobFilter
@@ -73,7 +74,7 @@ def read_allocation(call: Call) -> Answer:
         call.services.health(allocation.site),
         with_task_states=job is not None and job.current == allocation.id,
     )
-    return Answer(body=shown)
+    return Answer(body={**shown, "Audit": document_of(allocation)})
 
 
 def list_allocations(call: Call) -> Answer:

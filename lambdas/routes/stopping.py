@@ -45,7 +45,8 @@ def _stopped(call: Call) -> Job:
             runs = writing.runs(call.services, job.site)
             asked_by = f"stop by {call.identity.name}"
             try:
-                job = runs.stop(job, sequencer=job.sequencer, asked_by=asked_by)
+                by = call.identity.name
+                job = runs.stop(job, sequencer=job.sequencer, asked_by=asked_by, by=by)
             except Conflict:
                 continue
         return job

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from job_protocol.allocation import Allocation
+from job_protocol.audit_chain import head_of
 from job_protocol.elements import ElementsError
 
 
 def again(
-    ended: Allocation, *, id_: str, run: int, attempt: int, now: int, not_before: int | None = None
+    ended: Allocation,
+    *,
+    id_: str,
+    run: int,
+    attempt: int,
+    now: int,
+    principal: str,
+    not_before: int | None = None,
 ) -> Allocation:
     """The allocation that follows one that has ended.
 
@@ -20,6 +28,7 @@ def again(
         run: the job's run that it belongs to.
         attempt: its number within the run.
         now: seconds since the epoch.
+        principal: who causes it.
         not_before: when it may be claimed, in seconds since the epoch.
     """
     try:
@@ -37,6 +46,9 @@ def again(
         settings=ended.settings,
         manifest=ended.manifest,
         manifest_of=ended.manifest_of,
+        principal=principal,
+        before=ended.id,
+        previous=head_of(ended),
         keep_days=ended.keep_days,
         elements=elements.again().pack() if elements is not None else None,
         continues=(ended.continues or ended.id) if ended.settings.array is not None else None,

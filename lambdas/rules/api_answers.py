@@ -137,6 +137,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
             "what a silent site was running.",
         ),
         ClientDescription=("string", "One sentence about the state."),
+        Audit=("{}?", "Of one allocation: its events, each with the hash that chains it."),
         TaskStates=("{}", "The state of each task, as in Nomad."),
         CreateIndex=_INDEX,
         ModifyIndex=_INDEX,

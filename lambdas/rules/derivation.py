@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from job_protocol import identifiers
 from job_protocol.allocation import Allocation
+from job_protocol.audit_chain import CONTROL_PLANE
 from job_protocol.elements import ElementsError, ElementState
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus, Desired, JobStatus, job_status_of, outcome_of
@@ -127,6 +128,7 @@ def next_attempt(allocation: Allocation, now: int) -> Allocation | None:
         run=allocation.run,
         attempt=allocation.attempt + 1,
         now=now,
+        principal=CONTROL_PLANE,
         not_before=now + retries.delay,
     )
 

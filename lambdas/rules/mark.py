@@ -29,6 +29,7 @@ class Mark:
         sequencer: S3's sequencer, hexadecimal.
         time: when it was put, in seconds since the epoch.
         size: bytes.
+        principal: who put it, as S3 names them.
     """
 
     bucket: str
@@ -38,6 +39,7 @@ class Mark:
     sequencer: str
     time: int
     size: int
+    principal: str | None = None
 
 
 class Action(Enum):

@@ -250,6 +250,7 @@ def allocation_view(
         "Reason": allocation.reason,
         "Results": _results(allocation),
         "Array": array_details(allocation),
+        "Audit": None,  # told of one allocation, not in lists
     }
 
 

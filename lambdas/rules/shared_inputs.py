@@ -10,6 +10,7 @@ from job_protocol import object_keys
 from job_protocol.job_settings import SharedInput
 from job_protocol.manifest import Entry
 from job_protocol.object_keys import Problem
+from job_protocol.shared_places import place_of
 from lambdas.rules.upload import ObjectVersion
 
 
@@ -81,17 +82,11 @@ def entries_of(
     for version in found:
         newest.setdefault(version.key, version)
     there = [version for version in newest.values() if not version.deleted]
+    places = ((v, place_of(source, to, v.key)) for v in there)
+    placed = [(v, path) for v, path in places if path is not None]
     if request.is_folder:
-        top = "" if to in ("", ".", "./") else f"{to.removesuffix('/')}/"
-        below = ((v, v.key.removeprefix(source)) for v in there)
-        placed = [(v, f"{top}{path}") for v, path in below if object_keys.in_shared_folder(path)]
         missing = f"nothing lies below {source!r}"
     else:
-        own_name = source.rpartition("/")[2]
-        folder = "" if to in (".", "./") else to
-        placed = [
-            (v, f"{folder}{own_name}" if folder.endswith("/") or not folder else to) for v in there
-        ]
         pinned = request.shared.version
         missing = f"there is no object {source!r}" + (f" of version {pinned!r}" if pinned else "")
     if not placed:

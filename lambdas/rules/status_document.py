@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from job_protocol.allocation import Allocation
+from job_protocol.audit_chain import document_of
 from job_protocol.elements import Elements, ElementsError, ElementState, ranges
 from job_protocol.items import to_attributes
 from job_protocol.job import Job
@@ -75,6 +76,7 @@ def details(
             "revision": job.rev,
             "upload": _without_none({"version": job.upload, "time": iso(job.submitted)}) or None,
             "allocation": _allocation_details(allocation) if allocation else None,
+            "audit": document_of(allocation) if allocation else None,
             "finished": iso(job.finished),
             "site_last_seen": iso(site_last_seen),
             "updated": iso(now),

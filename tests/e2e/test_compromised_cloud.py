@@ -15,6 +15,8 @@ import pytest
 
 from job_protocol.manifest import Entry, Manifest
 from jobferry.signing import Signing
+from tests.conftest import DeployedStack
+from tests.e2e.shell import Shell
 from tests.e2e.trust import Trust
 from tests.patience import PATIENCE
 from tests.unit.jobferry.signers import make_key
@@ -233,6 +235,28 @@ def test_limits_and_quotas_of_the_policy_reach_the_user(trust: Trust) -> None:
     assert (left["objects"], left["bytes"]) == (1, 11)
     assert (one["path"], one["bytes"]) == ("aws-job-stdout.txt", 11)
     assert trust.site.get(f"{waiting}/aws-job-stdout.txt") == b"home: none\n"
+
+
+def test_inputs_that_jobs_share_are_signed_too(deployed: DeployedStack, trust: Trust) -> None:
+    shell, job = Shell(deployed, trust.site, trust.home), _job()
+    trust.site.put(f"{job}-shared/mesh", "mesh\n", ChecksumAlgorithm="SHA256")
+    trust.site.put(f"{job}-shared/sub/b", "b\n", Metadata={"file-permissions": "0640"})
+    (trust.home / "here").write_text("here\n")
+    source = trust.home / "cloud" / job
+    source.mkdir(parents=True)
+    script = trust.script(job, "cat mesh all/sub/b here > seen\n")
+    (source / "aws-job-run.sh").write_text(script)
+    shared = (f"{job}-shared/mesh=mesh", f"{job}-shared/=all/", f"{trust.home}/here=here")
+    inputs = [word for one in shared for word in ("--input", one)]
+    signed = ("--sign", str(trust.keys["alice"]), "--sign-runs", "2", "--via", "s3")
+    shell.run("submit", str(source), "--job", job, *inputs, *signed)
+    assert trust.site.run_to_end(job, seconds=180) == "JOB_COMPLETE", trust.site.log
+    directory = trust.site.jobs_dir / job
+    assert (directory / "seen").read_text() == "mesh\nb\nhere\n"
+    assert oct((directory / "all/sub/b").stat().st_mode)[-3:] == "640"
+    trust.site.put(f"{job}-shared/mesh", "forged\n")
+    trust.refused(job, "mesh' is not what was signed")
+    assert trust.ledger == [job]
 
 
 def test_a_session_key_is_trusted_for_so_many_jobs_and_nodes(trust: Trust) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import IO
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, Any
 
+from job_protocol.job_settings import SharedInput
 from jobferry.interface import Event, Fetched, Listing, Progress, RemoteFile
 from jobferry.report import Report
 from jobferry.shared_inputs import SharedUpload
+from jobferry.signed_shared import SharedObject
 from jobferry.upload_plan import Upload
 
 
@@ -38,6 +40,12 @@ class MemoryAccess:
 
     def events(self, job_id: str) -> tuple[Event, ...]:
         return ()
+
+    def audit(self, job_id: str) -> tuple[dict[str, Any], ...]:
+        return ()
+
+    def shared_objects(self, row: SharedInput) -> Iterable[SharedObject]:
+        raise AssertionError("nothing is shared here")
 
     def share(self, upload: SharedUpload, progress: Progress) -> None:
         raise AssertionError("nothing is uploaded here")

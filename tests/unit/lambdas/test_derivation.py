@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_protocol.allocation import Allocation
+from job_protocol.audit_chain import head_of
 from job_protocol.elements import Element, Elements, ElementState
 from job_protocol.identifiers import next_allocation
 from job_protocol.job import Job
@@ -126,6 +127,9 @@ def test_the_next_attempt_runs_the_same_inputs_and_starts_clean() -> None:
     )
     following = next_attempt(failed, NOW)
     assert following == Allocation(
+        principal="control plane",
+        before=failed.id,
+        previous=head_of(failed),
         site="dc1",
         job="job0001",
         id=next_allocation("a1"),

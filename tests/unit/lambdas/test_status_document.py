@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_protocol.allocation import Allocation, LeftOut, ResultSummary
+from job_protocol.audit_chain import document_of
 from job_protocol.elements import Element, Elements, ElementState
 from job_protocol.job import Job
 from job_protocol.job_settings import JobSettings
@@ -74,6 +75,7 @@ def test_a_finished_job_is_told_with_all_that_a_user_asks() -> None:
                 "left_out_first": [{"path": "core", "reason": "is a socket"}],
             },
         },
+        "audit": document_of(ended),
         "finished": "2023-11-14T22:12:30Z",
         "site_last_seen": "2023-11-14T22:13:15Z",
         "updated": "2023-11-14T22:13:20Z",
