@@ -16,12 +16,10 @@ from lambdas.admission import Admission
 from lambdas.errors import LimitReached, Refused
 from lambdas.launcher import launch_all
 from lambdas.launching import Launching
-from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
 from lambdas.ports.submitted_files import SubmittedFiles
 from lambdas.ports.templates import Templates
-from lambdas.publication import Publication
 from lambdas.rules.site_limits import Quota, SiteLimits
 from lambdas.rules.submission_form import read_submission
 from lambdas.rules.upload import Limits
@@ -62,7 +60,7 @@ class LimitedSite(UserOfASite):
     def ends(self, job_id: str, status: ClientStatus = ClientStatus.COMPLETE) -> None:
         """The puller reports the end, and the publisher follows."""
         self.set_allocation(job_id, client_status=status, exit_code=0)
-        publication(self).publish(self.site, job_id)
+        self.publish(job_id)
 
     def counters(self) -> dict[str, dict[str, Any]]:
         rows = self.dynamodb.query(
@@ -73,33 +71,6 @@ class LimitedSite(UserOfASite):
         return {
             row["sk"]["S"]: {k: int(v["N"]) for k, v in row.items() if "N" in v} for row in rows
         }
-
-
-class Silent:
-    """Events and workflows that nobody listens to."""
-
-    def put(self, *_: object) -> None:
-        return
-
-    def succeed(self, *_: object) -> None:
-        return
-
-    def fail(self, *_: object) -> None:
-        return
-
-
-def publication(user: UserOfASite) -> Publication:
-    return Publication(
-        table=JobTable(user.dynamodb, user.table),
-        bucket_of=lambda name: SiteBucket(user.s3, name),
-        events=Silent(),
-        workflows=Silent(),
-        every_transition=False,
-        clock=lambda: user.now,
-        new_lease=lambda: "lease",
-        purge=lambda site, job_id: None,
-        tell_dependents=user.tell_dependents,
-    )
 
 
 @pytest.fixture
@@ -144,7 +115,7 @@ def test_an_end_is_counted_once(limited: Callable[..., LimitedSite]) -> None:
     site = limited(site=Quota(active_jobs=5))
     site.uploads("a")
     site.ends("a")
-    publication(site).publish(site.site, "a")
+    site.publish("a")
     assert site.counters()["ACTIVE"] == {"active_jobs": 0}
     assert site.job("a").counted == ()
 
@@ -155,7 +126,7 @@ def test_a_job_that_is_stopped_unclaimed_is_counted_no_longer(
     site = limited(site=Quota(active_jobs=5))
     site.uploads("a")
     site.says("a", Word.JOB_STOP)
-    publication(site).publish(site.site, "a")
+    site.publish("a")
     assert site.counters()["ACTIVE"] == {"active_jobs": 0}
 
 
