@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.children import Children
+from lambdas.errors import LimitReached
 from lambdas.launching import Launching
 from lambdas.ports.clients import client
 from lambdas.ports.job_table import JobTable
@@ -51,6 +52,8 @@ def launch_all(
 ) -> dict[str, int]:
     """Launch what is due of each job.
 
+    A launch for which a limit of the site leaves no room stays due.
+
     Args:
         due: sites and ids of the jobs, the longest waiting first.
         launch: launches what is due of one job, and returns the children.
@@ -62,6 +65,11 @@ def launch_all(
             break
         try:
             children = launch(site, job_id)
+        except LimitReached as limit:
+            logger.warning(
+                "a launch waits", extra={"site": site, "job": job_id, "reason": str(limit)}
+            )
+            continue
         except Exception:
             logger.exception("a launch failed", extra={"site": site, "job": job_id})
             counts["failed"] += 1

@@ -21,11 +21,25 @@ from lambdas.ports.dependency_table import DependencyTable
 from lambdas.ports.job_table import JobTable
 from lambdas.ports.site_bucket import RESULT_METADATA, SiteBucket
 from lambdas.ports.site_directory import Site
+from lambdas.publication import Publication
 from lambdas.rules.mark import Decision, Mark
 from lambdas.rules.site_limits import NO_LIMITS, SiteLimits
 from lambdas.rules.upload import Limits
 
 SCRIPT = b"#!/bin/sh\necho hello\n"
+
+
+class Nobody:
+    """Listens to no event and waits for no job."""
+
+    def put(self, *_: object) -> None:
+        """Forget the event."""
+
+    def succeed(self, *_: object) -> None:
+        """Forget that the job is complete."""
+
+    def fail(self, *_: object) -> None:
+        """Forget that the job ended otherwise."""
 
 
 @dataclass
@@ -128,6 +142,21 @@ class UserOfASite:
     def reasons(self, job_id: str) -> dict[str, str]:
         """Problem by key of a rejected upload."""
         return {reason.key: reason.problem for reason in self.job(job_id).reasons}
+
+    def publish(self, job_id: str) -> None:
+        """What the publisher does when the stream names a job."""
+        nobody: Any = Nobody()
+        Publication(
+            table=self.jobs,
+            bucket_of=lambda bucket: SiteBucket(self.s3, bucket),
+            events=nobody,
+            workflows=nobody,
+            every_transition=False,
+            clock=lambda: self.now,
+            new_lease=lambda: "lease",
+            purge=lambda _site, _job: None,
+            tell_dependents=self.tell_dependents,
+        ).publish(self.site, job_id)
 
     def tell_dependents(self, ended: Job) -> None:
         """What the publisher does for the jobs that wait for one."""

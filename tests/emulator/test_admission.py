@@ -14,8 +14,6 @@ from job_protocol.elements import Element, Elements, ElementState
 from job_protocol.job_settings import JobSettings, Retries
 from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Role, Word
 from lambdas.errors import Conflict, ControlPlaneError
-from lambdas.ports.site_bucket import SiteBucket
-from lambdas.publication import Publication
 from lambdas.rules.mark import Action
 from lambdas.rules.upload import Limits
 from local_cloud.emulator import Emulator
@@ -24,13 +22,6 @@ from tests.emulator.control_plane import SCRIPT, UserOfASite
 pytestmark = pytest.mark.emulator
 
 DAY = 24 * 3600
-
-
-class NoEvents:
-    """A bus that nobody listens to."""
-
-    def put(self, detail_type: str, detail: dict[str, Any]) -> None:
-        """Forget the event."""
 
 
 @pytest.fixture(scope="module")
@@ -43,24 +34,10 @@ def user(clients: tuple[Any, Any], plain_table: str, plain_bucket: str) -> UserO
     return UserOfASite(*clients, plain_table, plain_bucket)
 
 
-def _publish(user: UserOfASite, job_id: str) -> None:
-    ports: dict[str, Any] = {"events": NoEvents(), "workflows": None}
-    Publication(
-        table=user.jobs,
-        bucket_of=lambda bucket: SiteBucket(user.s3, bucket),
-        every_transition=False,
-        clock=lambda: user.now,
-        new_lease=lambda: "lease",
-        purge=lambda _site, _job: None,
-        tell_dependents=user.tell_dependents,
-        **ports,
-    ).publish(user.site, job_id)
-
-
 def _end(user: UserOfASite, job_id: str, status: ClientStatus = ClientStatus.COMPLETE) -> None:
     """Let the job run to its end."""
     user.set_allocation(job_id, client_status=status, token="t", ended_at=user.now)
-    _publish(user, job_id)
+    user.publish(job_id)
     assert not user.job(job_id).active
 
 
@@ -301,7 +278,7 @@ def test_a_mark_in_a_bad_place_is_answered_where_it_lies(
     job_id = rows[0]["sk"]["S"]
     _assert_rejected(user, job_id)
     assert any(why in reason.problem for reason in user.job(job_id).reasons)
-    _publish(user, job_id)
+    user.publish(job_id)
     answer = user.s3.get_object(Bucket=user.bucket, Key=key)
     assert answer["Body"].read() == b"FILE_REJECTED\n"
     assert why in json.dumps(user.status_document(job_id))
@@ -328,12 +305,12 @@ def test_the_answer_to_a_mark_in_a_jobs_folder_does_not_spoil_its_next_upload(
     # Before the answer is there, the mark is the user's own file of a name that no input has.
     user.uploads("a/b")
     assert set(user.reasons("a/b")) == {mark}
-    _publish(user, "a/b/c")
+    user.publish("a/b/c")
     assert user.status_word("a/b/c") == b"FILE_REJECTED\n"
     user.uploads("a/b")
     assert set(user.inputs("a/b")) == {"aws-job-run.sh", "c/aws-job-run.sh", "c/in.txt"}
     user.says("a/b", Word.JOB_STOP)
-    _publish(user, "a/b")
+    user.publish("a/b")
     user.put_mark("a/b/c", Word.FILE_UPLOAD)
     user.uploads("a/b")
     assert set(user.reasons("a/b")) == {mark, details}
@@ -507,7 +484,7 @@ def test_a_file_upload_for_an_active_job_changes_nothing_but_says_why(user: User
         before, rev=before.rev + 1, note=after.note, sequencer=after.sequencer, unpublished=True
     )
     assert "still active" in (after.note or "")
-    _publish(user, "job0001")
+    user.publish("job0001")
     assert user.status_word("job0001") == b"JOB_QUEUED\n"
     assert "still active" in user.status_document("job0001")["note"]
 
@@ -518,7 +495,7 @@ def test_another_text_gets_the_jobs_word_back_or_a_rejection(user: UserOfASite) 
     user.uploads("job0001")
     for garbage in (b"please run", b"", b"\xff\xfe\0", b"x" * 100_000):
         user.says("job0001", garbage)
-        _publish(user, "job0001")
+        user.publish("job0001")
         assert user.status_word("job0001") == b"JOB_QUEUED\n"
     assert "neither FILE_UPLOAD nor JOB_STOP" in user.status_document("job0001")["note"]
 
@@ -529,7 +506,7 @@ def test_another_text_takes_no_outcome_from_a_run_that_has_ended(user: UserOfASi
     ended = user.job("job0001")
     for garbage in (b"done, thanks\n", b""):
         assert user.says("job0001", garbage).action is Action.REASSERT
-        _publish(user, "job0001")
+        user.publish("job0001")
         assert user.status_word("job0001") == b"JOB_FAILED\n"
     after = user.job("job0001")
     assert (after.outcome, after.finished, after.ttl) == (Outcome.FAILED, ended.finished, ended.ttl)
@@ -550,7 +527,7 @@ def test_a_job_that_nobody_claimed_is_stopped_at_once(user: UserOfASite) -> None
     assert (allocation.client_status, allocation.desired) == (ClientStatus.STOPPED, Desired.STOP)
     assert (allocation.ended_at, allocation.ttl) == (user.now, user.now + 7 * DAY)
     assert {"qpk", "qsk"}.isdisjoint(user.item(f"A#dc1#{allocation.id[0]}", allocation.id))
-    _publish(user, "job0001")
+    user.publish("job0001")
     assert user.status_word("job0001") == b"JOB_STOPPED\n"
 
 
@@ -585,7 +562,7 @@ def test_a_stop_at_the_end_of_a_run_keeps_the_end_and_allows_no_further_attempt(
     user.set_allocation("job0001", client_status=status, token="t", ended_at=user.now)
     user.says("job0001", Word.JOB_STOP)
     current = user.job("job0001").current
-    _publish(user, "job0001")
+    user.publish("job0001")
     job = user.job("job0001")
     assert not job.active
     assert job.current == current
@@ -598,7 +575,7 @@ def test_a_stop_of_a_dead_job_changes_nothing_but_says_so(user: UserOfASite) -> 
     _end(user, "job0001")
     user.says("job0001", Word.JOB_STOP)
     assert user.job("job0001").outcome is Outcome.COMPLETE
-    _publish(user, "job0001")
+    user.publish("job0001")
     assert user.status_word("job0001") == b"JOB_COMPLETE\n"
     assert "had ended before" in user.status_document("job0001")["note"]
 
@@ -619,7 +596,7 @@ def test_a_stop_that_overtakes_its_file_upload_stops_it(user: UserOfASite) -> No
     assert (job.status, job.outcome, job.current) == (JobStatus.DEAD, Outcome.STOPPED, None)
     for again in (stop, upload):
         assert user.admission.handle(again).action is Action.IGNORE
-    _publish(user, "job0001")
+    user.publish("job0001")
     assert user.status_word("job0001") == b"JOB_STOPPED\n"
     user.says("job0001", Word.FILE_UPLOAD)
     assert user.job("job0001").active
@@ -642,7 +619,7 @@ def test_a_stop_that_overtakes_the_second_file_upload_stops_that_run_only(
 
 def _fail(user: UserOfASite, job_id: str, **attributes: object) -> None:
     user.set_allocation(job_id, client_status=ClientStatus.FAILED, **attributes)
-    _publish(user, job_id)
+    user.publish(job_id)
 
 
 def test_a_retry_runs_what_was_recorded_once_however_often_it_is_delivered(
@@ -689,7 +666,7 @@ def test_the_retry_of_an_array_keeps_its_complete_elements_and_its_origin(
         assert again.known_elements is not None
         assert (again.known_elements.to_run, again.continues) == ((1, 2), first.id)
         user.says("job0001", Word.JOB_STOP)
-        _publish(user, "job0001")
+        user.publish("job0001")
 
 
 # ---- the job's item ----

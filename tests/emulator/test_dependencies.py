@@ -11,8 +11,6 @@ import pytest
 from job_protocol.states import ClientStatus, JobStatus, Outcome, Word
 from lambdas import dependents
 from lambdas.errors import JobBusy, Refused
-from lambdas.ports.site_bucket import SiteBucket
-from lambdas.publication import Publication
 from lambdas.purge_requests import PurgeRequests
 from lambdas.purging import Purging
 from lambdas.submitting import Submitter
@@ -24,10 +22,7 @@ pytestmark = pytest.mark.emulator
 
 
 class Silence:
-    """A bus, a queue, a remover: nobody listens, and nothing is left to delete."""
-
-    def put(self, detail_type: str, detail: dict[str, Any]) -> None:
-        """Forget the event."""
+    """A queue, a remover: nobody listens, and nothing is left to delete."""
 
     def send(self, site: str, job_id: str, *, delay: int = 0) -> None:
         """Forget the message."""
@@ -50,23 +45,9 @@ def _depends(*rows: dict[str, str]) -> bytes:
     return json.dumps({"depends_on": rows}).encode()
 
 
-def _publish(user: UserOfASite, job_id: str) -> None:
-    ports: dict[str, Any] = {"events": Silence(), "workflows": None}
-    Publication(
-        table=user.jobs,
-        bucket_of=lambda bucket: SiteBucket(user.s3, bucket),
-        every_transition=False,
-        clock=lambda: user.now,
-        new_lease=lambda: "lease",
-        purge=lambda _site, _job: None,
-        tell_dependents=user.tell_dependents,
-        **ports,
-    ).publish(user.site, job_id)
-
-
 def _end(user: UserOfASite, job_id: str, status: ClientStatus = ClientStatus.COMPLETE) -> None:
     user.set_allocation(job_id, client_status=status, token="t", ended_at=user.now)
-    _publish(user, job_id)
+    user.publish(job_id)
 
 
 def _queued(user: UserOfASite, job_id: str) -> bool:
@@ -110,16 +91,16 @@ def test_a_job_of_another_site_is_waited_for(
 ) -> None:
     osaka = UserOfASite(user.dynamodb, user.s3, user.table, user.bucket, site="osaka")
     osaka.uploads("first")
-    _publish(osaka, "first")
+    osaka.publish("first")
     user.uploads("second", **{"aws-job.json": _depends({"job": "first", "site": "osaka"})})
-    _publish(user, "second")
+    user.publish("second")
     assert user.status_word("second") == b"JOB_QUEUED\n"
     document = user.status_document("second")
     assert document["waiting_on"] == [{"job": "first", "on": "afterok", "site": "osaka", "run": 1}]
     assert document["message"] == "waits for first of site osaka (afterok)"
     assert not _queued(user, "second")
     _end(osaka, "first")
-    _publish(user, "second")
+    user.publish("second")
     assert _queued(user, "second")
     assert "waiting_on" not in user.status_document("second")
     (edge,) = _edges(user)
@@ -148,7 +129,7 @@ def test_the_one_that_waits_may_be_stopped_and_purged(user: UserOfASite) -> None
     user.uploads("first")
     user.uploads("second", **{"aws-job.json": _depends({"job": "first"})})
     user.says("second", Word.JOB_STOP)
-    _publish(user, "second")
+    user.publish("second")
     second = user.job("second")
     assert (second.status, second.outcome) == (JobStatus.DEAD, Outcome.STOPPED)
     assert "waiting_on" not in user.status_document("second")
@@ -162,10 +143,10 @@ def test_a_retry_after_the_other_has_been_purged_says_what_is_missing(user: User
     user.uploads("first")
     user.uploads("second", **{"aws-job.json": _depends({"job": "first"})})
     _end(user, "first", ClientStatus.FAILED)
-    _publish(user, "second")
+    user.publish("second")
     user.jobs.forget(user.job("first"))
     user.says("second", Word.JOB_RETRY)
-    _publish(user, "second")
+    user.publish("second")
     assert user.job("second").outcome is Outcome.STOPPED
     assert "that job is not there any more" in (user.job("second").message or "")
 
@@ -183,8 +164,8 @@ def test_of_very_many_that_wait_each_is_told_in_several_calls(
     assert sum(_queued(user, name) for name in names) == 2
     assert user.job("first").unpublished
     with pytest.raises(JobBusy):
-        _publish(user, "first")
-    _publish(user, "first")
+        user.publish("first")
+    user.publish("first")
     assert all(_queued(user, name) for name in names)
     assert not user.job("first").dependents
 

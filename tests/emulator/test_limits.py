@@ -13,16 +13,21 @@ from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import Entry, Manifest
 from job_protocol.states import ClientStatus, JobStatus, Outcome, Word
 from lambdas.admission import Admission
-from lambdas.errors import LimitReached
-from lambdas.ports.job_table import JobTable
+from lambdas.errors import LimitReached, Refused
+from lambdas.launcher import launch_all
+from lambdas.launching import Launching
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
-from lambdas.publication import Publication
+from lambdas.ports.submitted_files import SubmittedFiles
+from lambdas.ports.templates import Templates
 from lambdas.rules.site_limits import Quota, SiteLimits
+from lambdas.rules.submission_form import read_submission
 from lambdas.rules.upload import Limits
 from lambdas.runs import Cause, Runs
+from lambdas.submitting import Submitting
 from tests.conftest import DeployedStack
 from tests.emulator.control_plane import UserOfASite
+from tests.emulator.registry import ME, a_job, children, register
 
 pytestmark = pytest.mark.emulator
 
@@ -55,7 +60,7 @@ class LimitedSite(UserOfASite):
     def ends(self, job_id: str, status: ClientStatus = ClientStatus.COMPLETE) -> None:
         """The puller reports the end, and the publisher follows."""
         self.set_allocation(job_id, client_status=status, exit_code=0)
-        publication(self).publish(self.site, job_id)
+        self.publish(job_id)
 
     def counters(self) -> dict[str, dict[str, Any]]:
         rows = self.dynamodb.query(
@@ -66,33 +71,6 @@ class LimitedSite(UserOfASite):
         return {
             row["sk"]["S"]: {k: int(v["N"]) for k, v in row.items() if "N" in v} for row in rows
         }
-
-
-class Silent:
-    """Events and workflows that nobody listens to."""
-
-    def put(self, *_: object) -> None:
-        return
-
-    def succeed(self, *_: object) -> None:
-        return
-
-    def fail(self, *_: object) -> None:
-        return
-
-
-def publication(user: UserOfASite) -> Publication:
-    return Publication(
-        table=JobTable(user.dynamodb, user.table),
-        bucket_of=lambda name: SiteBucket(user.s3, name),
-        events=Silent(),
-        workflows=Silent(),
-        every_transition=False,
-        clock=lambda: user.now,
-        new_lease=lambda: "lease",
-        purge=lambda site, job_id: None,
-        tell_dependents=user.tell_dependents,
-    )
 
 
 @pytest.fixture
@@ -137,7 +115,7 @@ def test_an_end_is_counted_once(limited: Callable[..., LimitedSite]) -> None:
     site = limited(site=Quota(active_jobs=5))
     site.uploads("a")
     site.ends("a")
-    publication(site).publish(site.site, "a")
+    site.publish("a")
     assert site.counters()["ACTIVE"] == {"active_jobs": 0}
     assert site.job("a").counted == ()
 
@@ -148,7 +126,7 @@ def test_a_job_that_is_stopped_unclaimed_is_counted_no_longer(
     site = limited(site=Quota(active_jobs=5))
     site.uploads("a")
     site.says("a", Word.JOB_STOP)
-    publication(site).publish(site.site, "a")
+    site.publish("a")
     assert site.counters()["ACTIVE"] == {"active_jobs": 0}
 
 
@@ -215,6 +193,50 @@ def test_a_retry_over_the_limit_says_so(limited: Callable[..., LimitedSite]) -> 
     job = site.job("a")
     assert not job.active
     assert "JOB_RETRY changed nothing: site dc1 has a limit of 1 jobs a day" in str(job.note)
+
+
+def test_a_launch_that_has_no_room_stays_due_and_is_made_once(
+    limited: Callable[..., LimitedSite],
+) -> None:
+    site = limited(site=Quota(active_jobs=1))
+    site.now = 1_800_000_000 // 60 * 60
+    register(site, a_job("tick", Periodic={"Spec": "* * * * *"}))
+    site.uploads("a")
+    made = children(site)
+    runs = replace(made.runs, site=site.as_site)
+    bounded = replace(made, submitting=Submitting(runs, SubmittedFiles(site.s3, site.bucket)))
+    launching = Launching(bounded, lambda: site.now, lambda _job, reason: pytest.fail(reason))
+
+    def trigger() -> dict[str, int]:
+        due = list(Templates(site.dynamodb, site.table).due(site.now))
+        return launch_all(due, lambda _site, job: launching.launch(job), more=lambda: True)
+
+    site.now += 60
+    for _ in range(2):
+        assert trigger() == {"launched": 0, "failed": 0}
+        site.now += 10
+    site.ends("a")
+    assert trigger() == {"launched": 1, "failed": 0}
+    assert trigger() == {"launched": 0, "failed": 0}
+
+
+def test_a_request_is_measured_as_an_upload_is(limited: Callable[..., LimitedSite]) -> None:
+    site = replace(limited(), limits=Limits(files=2, size=100, array=3))
+    runs = Runs(site.jobs, SiteBucket(site.s3, site.bucket), site.as_site, lambda: site.now)
+    submitting = Submitting(runs, SubmittedFiles(site.s3, site.bucket))
+    script = "#!/bin/sh\n"
+    file = {"Path": "in", "Content": "x" * 200}
+    for document, why in (
+        ({"Files": [file]}, "bytes; this site takes at most 100"),
+        ({"Files": [{"Path": name} for name in "ab"]}, "has 3 files; this site takes at most 2"),
+        ({"Uploads": [{"Path": "b", "Size": 200, "SHA256": "0" * 64}]}, "at most 100"),
+        ({"Settings": {"count": 4}}, "4 elements; this site takes at most 3"),
+    ):
+        submission, problems = read_submission({"ID": "a", "Script": script, **document})
+        assert submission is not None, problems
+        with pytest.raises(Refused, match=why):
+            submitting.submit(submission, ME)
+    assert site.jobs.job("dc1", "a") is None
 
 
 def test_a_prefix_with_very_many_versions_costs_a_bounded_amount(

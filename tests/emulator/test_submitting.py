@@ -21,36 +21,11 @@ from lambdas.runs import Runs
 from lambdas.submitting import Announced, Submitter, Submitting
 from local_cloud.emulator import Emulator
 from tests.emulator.control_plane import UserOfASite
+from tests.emulator.registry import ME, Fragile, Killed
 
 pytestmark = pytest.mark.emulator
 
 SCRIPT = "#!/bin/sh\ntrue\n"
-ME = Submitter(name="me", key="k1")
-
-
-class Killed(BaseException):
-    """The function was ended from outside."""
-
-
-class Fragile:
-    """A client after some calls of which the function is killed; the last call still happens."""
-
-    def __init__(self, client: Any, budget: list[int]) -> None:
-        self._client, self._budget = client, budget
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._client, name)
-        if not callable(found) or name in ("exceptions", "get_paginator"):
-            return found
-
-        def call(**arguments: Any) -> Any:
-            answer = found(**arguments)
-            self._budget[0] -= 1
-            if self._budget[0] < 0:
-                raise Killed
-            return answer
-
-        return call
 
 
 @pytest.fixture
