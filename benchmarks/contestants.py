@@ -29,7 +29,7 @@ _STALLED_PER_JOB = 0.6
 _WARM = 4
 """Jobs before the clock runs, so that functions and emulator have started."""
 
-PEER_SECONDS = 120.0
+PEER_SECONDS = 90.0
 """Seconds after which a peer is stopped; its rate is that of what is there by then."""
 
 

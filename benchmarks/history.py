@@ -17,8 +17,15 @@ from tests.e2e.site import Site
 _BATCH = 25
 
 
-def finish_jobs(rig: Rig, site: Site, count: int) -> None:
-    """Give a site so many finished jobs, each with a result in the bucket, past the proxy."""
+def finish_jobs(rig: Rig, site: Site, count: int, *, results: bool) -> None:
+    """Give a site so many finished jobs, past the proxy.
+
+    Args:
+        rig: what it runs on.
+        site: the site.
+        count: how many.
+        results: whether each has a result in the bucket, where only a peer looks at it.
+    """
     dynamodb = rig.client("dynamodb")
 
     def write(start: int) -> None:
@@ -30,6 +37,10 @@ def finish_jobs(rig: Rig, site: Site, count: int) -> None:
                 written = dynamodb.batch_write_item(RequestItems={site.table: puts})
                 if written.get("UnprocessedItems"):
                     raise AssertionError("the emulator left items unprocessed")
+        if results:
+            put_results(numbers)
+
+    def put_results(numbers: range) -> None:
         # Plain HTTP: a client of boto3 would take minutes to sign so many.
         connection = HTTPConnection(LOOPBACK, rig.emulator.port, timeout=60)
         for number in numbers:
