@@ -46,7 +46,9 @@ def main() -> int:
     if unknown := set(given.question) - set(QUESTIONS):
         parser.error(f"no such question: {', '.join(sorted(unknown))}")
     folder = QUICK_RESULTS if given.quick else RESULTS
-    failed = [] if given.render else _ask(given.question or list(QUESTIONS), folder, given.quick)
+    # In this order: idle passes need sites whose jobs have all ended.
+    names = [name for name in QUESTIONS if not given.question or name in given.question]
+    failed = [] if given.render else _ask(names, folder, given.quick)
     kept = [Result.load(f) for name in QUESTIONS if (f := folder / f"{name}.json").exists()]
     page = folder / "benchmarks.md" if given.quick else PAGE
     write_page(kept, page)

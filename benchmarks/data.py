@@ -35,32 +35,33 @@ class Load:
         name: in words.
         files: how many.
         size: of each, in bytes.
+        rounds: how often; what takes longest says as much at its first time.
     """
 
     name: str
     files: int
     size: int
+    rounds: int
 
 
 _LOADS = (
-    Load("2,000 files of 4 KiB", 2_000, 4 * _KIB),
-    Load("20,000 files of 1 KiB", 20_000, _KIB),
-    Load("1 GiB", 1, 1024**3),
+    Load("2,000 files of 4 KiB", 2_000, 4 * _KIB, 3),
+    Load("20,000 files of 1 KiB", 20_000, _KIB, 1),
+    Load("1 GiB", 1, 1024**3, 2),
 )
-_QUICK_LOADS = (Load("200 files of 4 KiB", 200, 4 * _KIB), Load("32 MiB", 1, 32 * 1024**2))
+_QUICK_LOADS = (Load("200 files of 4 KiB", 200, 4 * _KIB, 1), Load("32 MiB", 1, 32 * 1024**2, 1))
 
 
 def run(bench: Bench) -> Result:
     """In turns; each mover has its own copy of the data and its own prefix."""
     loads = _QUICK_LOADS if bench.quick else _LOADS
-    rounds = 1 if bench.quick else 3
     site = bench.rig.site("data", direct=True)
     movers = _movers(site, bench)
     took: dict[tuple[str, str, str], list[Took]] = {}
     for load in loads:
         source = bench.directory / "data" / "new"
         _fill(source, load)
-        for number in range(rounds):
+        for number in range(load.rounds):
             for name, (up, down) in movers.items():
                 prefix = f"{name.split()[0]}-{load.files}-{number}"
                 # The puller pushes a job's directory under the job's own name.
@@ -72,7 +73,7 @@ def run(bench: Bench) -> Result:
                 shutil.rmtree(target)
                 _forget(site, prefix)
         shutil.rmtree(source)
-    result = _answer(took, rounds)
+    result = _answer(took)
     if bench.quick:  # so little data measures the start of the programs
         result.verdicts = [undecided(verdict) for verdict in result.verdicts]
     return result
@@ -149,7 +150,7 @@ def _forget(site: Site, prefix: str) -> None:
             site.s3.delete_objects(Bucket=site.bucket, Delete={"Objects": rows, "Quiet": True})
 
 
-def _answer(took: dict[tuple[str, str, str], list[Took]], rounds: int) -> Result:
+def _answer(took: dict[tuple[str, str, str], list[Took]]) -> Result:
     rows: list[tuple[Any, ...]] = []
     for (load, way, name), runs in took.items():
         rows.append(
@@ -157,6 +158,7 @@ def _answer(took: dict[tuple[str, str, str], list[Took]], rounds: int) -> Result
                 load,
                 way,
                 name,
+                len(runs),
                 median(t.wall for t in runs),
                 median(t.cpu for t in runs),
                 median(t.memory for t in runs),
@@ -164,7 +166,7 @@ def _answer(took: dict[tuple[str, str, str], list[Took]], rounds: int) -> Result
         )
     verdicts = []
     for load, way in dict.fromkeys((row[0], row[1]) for row in rows):
-        walls = {row[2]: row[3] for row in rows if (row[0], row[1]) == (load, way)}
+        walls = {row[2]: row[4] for row in rows if (row[0], row[1]) == (load, way)}
         ours = walls.pop("jobferry")
         ratio = ours / min(walls.values())
         verdicts.append(
@@ -179,18 +181,22 @@ def _answer(took: dict[tuple[str, str, str], list[Took]], rounds: int) -> Result
         question="data",
         title="Data up and down",
         method=(
-            f"Medians of {rounds}, in turns, against the emulator with no round trip added. "
+            "Medians, in turns, against the emulator with no round trip added. "
             "jobferry stages and pushes with the puller's own code (`benchmarks/move.py`), start "
             "of Python included, and makes every staged file durable (fsync), which the others do "
             "not."
         ),
-        tables=[Table("Transfers", ("what", "way", "who", "wall s", "CPU s", "memory MiB"), rows)],
+        tables=[
+            Table(
+                "Transfers", ("what", "way", "who", "times", "wall s", "CPU s", "memory MiB"), rows
+            )
+        ],
         charts=[
             Chart(
                 "data",
                 "Transfers",
                 "s",
-                [(f"{row[0]} {row[1]}, {row[2]}", round(float(row[3]), 2)) for row in rows],
+                [(f"{row[0]} {row[1]}, {row[2]}", round(float(row[4]), 2)) for row in rows],
             )
         ],
         verdicts=verdicts,
@@ -198,5 +204,5 @@ def _answer(took: dict[tuple[str, str, str], list[Took]], rounds: int) -> Result
 
 
 def _why(rows: list[tuple[Any, ...]], load: str, way: str) -> str:
-    cpu = {row[2]: row[4] for row in rows if (row[0], row[1]) == (load, way)}
+    cpu = {row[2]: row[5] for row in rows if (row[0], row[1]) == (load, way)}
     return "CPU seconds: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in cpu.items())

@@ -24,10 +24,10 @@ def run(bench: Bench) -> Result:
     histories = {
         site: jobs for site, jobs in _HISTORIES.items() if not bench.quick or jobs <= 1_000
     }
-    rounds = 3 if bench.quick else 15
+    rounds = 3 if bench.quick else 11
     sites = {name: bench.rig.site(name) for name in histories}
     for name, jobs in histories.items():
-        finish_jobs(bench.rig, sites[name], jobs)
+        finish_jobs(bench.rig, sites[name], jobs, results=name in _PEER_HISTORIES)
     took: dict[str, list[Took]] = {name: [] for name in histories}
     requests: dict[str, list[int]] = {name: [] for name in histories}
     peer: dict[str, list[Took]] = {
@@ -44,13 +44,18 @@ def run(bench: Bench) -> Result:
             took[name].append(_timed(site, [*site.puller, "pass"], bench))
             made = [e for e in bench.rig.proxy.exchanges[first:] if e.actor == "puller"]
             requests[name].append(len(made))
-            if name in peer and number < 3:
+            if name in peer and number < _peer_rounds(histories[name]):
                 first = len(bench.rig.proxy.exchanges)
                 peer[name].append(_peer_pass(site, bench))
                 peer_requests[name] = sum(
                     e.actor == "puller" for e in bench.rig.proxy.exchanges[first:]
                 )
     return _answer(histories, took, requests, peer, peer_requests)
+
+
+def _peer_rounds(jobs: int) -> int:
+    """How often the peer passes; where it takes longest, once says as much."""
+    return 3 if jobs < max(_HISTORIES[name] for name in _PEER_HISTORIES) else 1
 
 
 def _timed(site: Site, command: list[str], bench: Bench) -> Took:
@@ -105,7 +110,8 @@ def _answer(
             "`jobferry-puller pass` as cron starts it, a new process each time, in turns on sites "
             f"with different histories, medians of {len(next(iter(took.values())))}. Beside it the "
             "reference document's scheme (`aws s3 sync` both ways, `benchmarks/peers/`) on the "
-            "same sites with the same objects, its job directories already in step."
+            "same sites with the same objects, its job directories already in step. The longest "
+            "history is in the table alone: jobferry does not look at the bucket."
         ),
         tables=[
             Table(

@@ -25,6 +25,10 @@ TIMEOUT_SECONDS = 60
 _VISIBILITY_FACTOR = 6
 """The queue hides a message for so many time limits (AWS's advice for queues before functions)."""
 _RETRIES_BY_QUEUE = 5
+CALLS_OF_A_SHARD = 10
+"""How many calls of the publisher at most one shard of the stream has at the same time: the records
+of one item stay in order, and a job's lease keeps its publishers apart."""
+
 PASSING_STATES_WAIT = cdk.Duration.seconds(3)
 """How long records of passing states are gathered before the publisher is called."""
 
@@ -201,7 +205,7 @@ class Publisher(Construct):
             max_batching_window=window,
             bisect_batch_on_error=True,
             retry_attempts=3,
-            parallelization_factor=1,
+            parallelization_factor=CALLS_OF_A_SHARD,
             report_batch_item_failures=True,
             on_failure=sources.SqsDlq(self.stream_dead_letters),
             filters=[lambda_.FilterCriteria.filter(pattern) for pattern in filters],

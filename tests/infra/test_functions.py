@@ -108,10 +108,12 @@ def test_the_stream_goes_on_after_a_poisonous_record(streams: list[dict[str, Any
         assert dead_letters.startswith("<PublisherStreamDeadLetters")
 
 
-def test_the_stream_is_read_from_the_start_and_in_order(streams: list[dict[str, Any]]) -> None:
+def test_the_stream_is_read_from_the_start_ten_calls_of_a_shard_at_a_time(
+    streams: list[dict[str, Any]],
+) -> None:
     for stream in streams:
         assert stream["StartingPosition"] == "TRIM_HORIZON"
-        assert (stream["BatchSize"], stream["ParallelizationFactor"]) == (100, 1)
+        assert (stream["BatchSize"], stream["ParallelizationFactor"]) == (100, 10)
 
 
 def test_ends_are_published_at_once_and_passing_states_after_three_seconds(

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.exchange import HEARTBEAT, Exchange, name_of
 from benchmarks.lambda_calls import gb_seconds
-from benchmarks.partitions import loads
+from benchmarks.partitions import busiest_second, loads
 from benchmarks.prices import PRICES, Item, total
 from benchmarks.recording_proxy import RecordingProxy
 from benchmarks.rendering import markdown, write_page
@@ -88,9 +88,14 @@ def test_billed_time_grows_where_the_share_of_a_cpu_is_small() -> None:
 def test_fewer_shown_states_let_more_jobs_through() -> None:
     today = {load.key: load.most for load in loads(states=3, publication=0.1, at_once=1)}
     fewer = {load.key: load.most for load in loads(states=1, publication=0.1, at_once=8)}
-    assert today["index list, L#site"] == 125
-    assert fewer["index list, L#site"] == 250
+    assert today["index list, L#site"] == 250
+    assert fewer["index list, L#site"] == 500
     assert fewer["publisher, all sites"] == pytest.approx(24 * today["publisher, all sites"])
+
+
+def test_signs_of_life_in_a_second_are_spread_over_partitions() -> None:
+    assert 250 <= busiest_second(1_000, 1.0) < 350
+    assert busiest_second(1_000, 10.0) < busiest_second(1_000, 1.0)
 
 
 def _result() -> Result:

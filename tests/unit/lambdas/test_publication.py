@@ -54,6 +54,18 @@ def test_what_is_published_and_unchanged_costs_no_write() -> None:
     assert cloud.bucket.words == []
 
 
+def test_what_is_dead_and_published_is_left_after_one_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cloud = MemoryCloud(
+        a_dead_job(Outcome.COMPLETE), an_allocation(client_status=ClientStatus.COMPLETE)
+    )
+    monkeypatch.setattr(cloud.table, "allocation", lambda *_: _refuse())
+    cloud.publish()
+    assert cloud.table.writes == 0
+    assert cloud.bucket.words == []
+
+
 def test_a_published_job_costs_two_writes_to_the_table_and_one_pair_of_objects() -> None:
     cloud = MemoryCloud(a_job(), an_allocation(client_status=ClientStatus.RUNNING))
     cloud.publish()
