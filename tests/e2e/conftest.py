@@ -17,11 +17,4 @@ __all__ = ["libraries", "puller_file", "slurm_cluster"]
 @pytest.fixture
 def site(deployed: DeployedStack, tmp_path: Path) -> Site:
     """Site `dc1` with the `local` scheduler."""
-    return Site(
-        home=tmp_path / "home",
-        bucket=deployed.buckets["dc1"],
-        table=deployed.table,
-        endpoint_url=deployed.emulator.endpoint_url,
-        region=deployed.emulator.region,
-        s3=deployed.client("s3"),
-    )
+    return Site.of(deployed, tmp_path / "home")

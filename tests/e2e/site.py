@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from tests.conftest import DeployedStack
 
 CHECKOUT = Path(__file__).parents[2]
 ADMITTED = ("JOB_QUEUED", "JOB_SUBMITTED", "JOB_RUNNING")
@@ -47,6 +50,19 @@ class Site:
         }
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         self.settings_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @classmethod
+    def of(cls, deployed: DeployedStack, home: Path, **more: Any) -> Self:
+        """A site of a deployed stack, `dc1` if `name` is not given; `more` are its attributes."""
+        return cls(
+            home=home,
+            bucket=deployed.buckets[more.get("name", "dc1")],
+            table=deployed.table,
+            endpoint_url=deployed.emulator.endpoint_url,
+            region=deployed.emulator.region,
+            s3=deployed.client("s3"),
+            **more,
+        )
 
     @property
     def settings_file(self) -> Path:

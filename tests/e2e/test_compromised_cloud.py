@@ -202,13 +202,9 @@ class Trust:
 def trust(deployed: DeployedStack, tmp_path: Path) -> Trust:
     home = tmp_path / "trust"
     keys = {name: make_key(home / "keys" / name) for name in ("alice", "mallory")}
-    site = Site(
-        home=tmp_path / "home",
-        bucket=deployed.buckets["dc1"],
-        table=deployed.table,
-        endpoint_url=deployed.emulator.endpoint_url,
-        region=deployed.emulator.region,
-        s3=deployed.client("s3"),
+    site = Site.of(
+        deployed,
+        tmp_path / "home",
         extra_settings={"policy_file": str(home / "policy.toml")},
     )
     made = Trust(site, home, deployed.client("dynamodb"), keys)
