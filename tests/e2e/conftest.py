@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import DeployedStack
 from tests.e2e.puller_file import libraries, puller_file
 from tests.e2e.site import Site
+from tests.emulator.api_client import ApiClient
 from tests.schedulers.conftest import slurm_cluster
 
 __all__ = ["libraries", "puller_file", "slurm_cluster"]
@@ -18,3 +19,9 @@ __all__ = ["libraries", "puller_file", "slurm_cluster"]
 def site(deployed: DeployedStack, tmp_path: Path) -> Site:
     """Site `dc1` with the `local` scheduler."""
     return Site.of(deployed, tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
+def api(deployed: DeployedStack) -> ApiClient:
+    """The door of the API for callers that IAM knows."""
+    return ApiClient(deployed.deployment.api_urls[""], deployed.emulator.region)

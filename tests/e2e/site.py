@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from tests.conftest import DeployedStack
+    from tests.emulator.api_client import ApiClient
 
 CHECKOUT = Path(__file__).parents[2]
 ADMITTED = ("JOB_QUEUED", "JOB_SUBMITTED", "JOB_RUNNING")
@@ -169,3 +170,13 @@ class Site:
         """Wait for admission, then pass until the job is dead."""
         self.wait_for(job_id, *ADMITTED, *DEAD, seconds=20)
         return self.wait_for(job_id, *DEAD, seconds=seconds, between=self.pull)
+
+    def finish(self, api: ApiClient, job_id: str) -> dict[str, Any]:
+        """Pass until the API says that the job is dead."""
+        job: dict[str, Any] = {}
+        for _ in range(40):
+            self.pull()
+            job = api.get(f"/v1/job/{job_id}/wait", seconds=1)
+            if job["Status"] == "dead":
+                return job
+        raise AssertionError(f"{job}\n{self.log}")
