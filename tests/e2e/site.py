@@ -9,7 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from tests.conftest import DeployedStack
+    from tests.emulator.api_client import ApiClient
 
 from job_protocol import table_keys
 from tests.conftest import DeployedStack
@@ -51,6 +55,19 @@ class Site:
         }
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         self.settings_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @classmethod
+    def of(cls, deployed: DeployedStack, home: Path, **more: Any) -> Self:
+        """A site of a deployed stack, `dc1` if `name` is not given; `more` are its attributes."""
+        return cls(
+            home=home,
+            bucket=deployed.buckets[more.get("name", "dc1")],
+            table=deployed.table,
+            endpoint_url=deployed.emulator.endpoint_url,
+            region=deployed.emulator.region,
+            s3=deployed.client("s3"),
+            **more,
+        )
 
     @property
     def settings_file(self) -> Path:
@@ -157,6 +174,16 @@ class Site:
         """Wait for admission, then pass until the job is dead."""
         self.wait_for(job_id, *ADMITTED, *DEAD)
         return self.wait_for(job_id, *DEAD, seconds=seconds, between=self.pull)
+
+    def finish(self, api: ApiClient, job_id: str) -> dict[str, Any]:
+        """Pass until the API says that the job is dead."""
+        job: dict[str, Any] = {}
+        for _ in range(200):
+            self.pull()
+            job = api.get(f"/v1/job/{job_id}/wait", seconds=1)
+            if job["Status"] == "dead":
+                return job
+        raise AssertionError(f"{job}\n{self.log}")
 
 
 def forget_heartbeats(stack: DeployedStack, site: str) -> None:

@@ -279,13 +279,9 @@ def test_what_is_no_allocation_of_the_site_is_told(lossy: Lossy) -> None:
 def test_lost_while_the_job_waits_on_slurm(
     deployed: DeployedStack, slurm_cluster: SlurmCluster, tmp_path: Path
 ) -> None:
-    site = Site(
-        home=tmp_path / "home",
-        bucket=deployed.buckets["dc1"],
-        table=deployed.table,
-        endpoint_url=deployed.emulator.endpoint_url,
-        region=deployed.emulator.region,
-        s3=deployed.client("s3"),
+    site = Site.of(
+        deployed,
+        tmp_path / "home",
         scheduler="slurm",
         environment=dict(slurm_cluster.environment),
         extra_settings={"submit_args": ["--hold"]},

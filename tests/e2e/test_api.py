@@ -25,24 +25,9 @@ pytestmark = pytest.mark.emulator
 HELLO = "#!/bin/sh\ncat in.txt 2>/dev/null\nmkdir -p out\necho 42 > out/answer\n"
 
 
-@pytest.fixture(scope="module")
-def api(deployed: DeployedStack) -> ApiClient:
-    return ApiClient(deployed.deployment.api_urls[""], deployed.emulator.region)
-
-
 @pytest.fixture
 def job_id() -> str:
     return f"api/{uuid.uuid4().hex[:12]}"
-
-
-def finish(api: ApiClient, site: Site, job_id: str) -> dict[str, Any]:
-    """Let the site work until the job is dead."""
-    for _ in range(200):
-        site.pull()
-        job: dict[str, Any] = api.get(f"/v1/job/{job_id}/wait", seconds=1)
-        if job["Status"] == "dead":
-            return job
-    raise AssertionError(f"{job}\n{site.log}")
 
 
 def until(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
@@ -81,7 +66,7 @@ def test_a_script_with_files_runs_and_its_results_are_read_through_the_api(
     assert job["Submitter"].startswith("arn:aws:iam::")
     assert job["Waiting"]
 
-    job = finish(api, site, job_id)
+    job = site.finish(api, job_id)
     assert (job["Outcome"], job["ExitCode"], job["Waiting"]) == ("complete", 0, [])
     assert (site.jobs_dir / job_id / "bin/tool").stat().st_mode & 0o111
     assert site.details(job_id)["submitter"] == job["Submitter"]
@@ -131,7 +116,7 @@ def test_announced_files_run_only_as_announced(api: ApiClient, site: Site, job_i
     first = api.post(f"/v1/job/{job_id}/start", start)
     site.put(f"{job_id}/data/big", b"too late")
     assert api.post(f"/v1/job/{job_id}/start", start) == first
-    assert finish(api, site, job_id)["Outcome"] == "complete"
+    assert site.finish(api, job_id)["Outcome"] == "complete"
     assert site.get(f"{job_id}/aws-job-stdout.txt").strip() == str(len(big)).encode()
 
 
@@ -161,7 +146,7 @@ def test_a_file_in_parts_is_put_together_and_verified(
         api.refused("POST", f"/v1/job/{job_id}/start", 409, json=start)
         assert requests.put(row["URL"], part, headers=row["Headers"], timeout=30).ok
     api.post(f"/v1/job/{job_id}/start", start)
-    finish(api, site, job_id)
+    site.finish(api, job_id)
     assert site.get(f"{job_id}/aws-job-stdout.txt").strip() == str(size + 4).encode()
 
 
@@ -170,13 +155,13 @@ def test_a_mark_in_the_bucket_runs_a_job_of_the_api_again(
 ) -> None:
     settings = {"priority": 77}
     api.post("/v1/jobs/script", {"ID": job_id, "Script": HELLO, "Settings": settings})
-    finish(api, site, job_id)
+    site.finish(api, job_id)
     site.mark(job_id, "FILE_UPLOAD")
     until(lambda: api.get(f"/v1/job/{job_id}")["Run"] == 2)
-    job = finish(api, site, job_id)
+    job = site.finish(api, job_id)
     assert (job["Outcome"], job["Priority"], job["Submitter"]) == ("complete", 77, None)
     api.post("/v1/jobs/script", {"ID": job_id, "Script": HELLO})
-    assert finish(api, site, job_id)["Run"] == 3
+    assert site.finish(api, job_id)["Run"] == 3
 
 
 # ---- writes that are repeated, and what is refused ----
@@ -285,7 +270,7 @@ def test_python_nomad_lists_reads_stops_and_reads_logs(
     cloud = nomad.Nomad(address=api.url, session=api.session, timeout=60)
     api.post("/v1/jobs/script", {"ID": job_id, "Script": "#!/bin/sh\necho for nomad\n"})
     assert job_id in cloud.job
-    finish(api, site, job_id)
+    site.finish(api, job_id)
 
     assert job_id in [row["ID"] for row in cloud.jobs.get_jobs(prefix="api/")]
     assert cloud.job[job_id]["Status"] == "dead"
@@ -407,6 +392,6 @@ def test_step_functions_waits_for_a_job_by_its_task_token(
         return str(states.describe_execution(executionArn=execution)["status"])
 
     until(lambda: api.call("GET", f"/v1/job/{job_id}").status_code == 200)
-    assert finish(api, site, job_id)["Outcome"] == "failed"
+    assert site.finish(api, job_id)["Outcome"] == "failed"
     until(lambda: status() != "RUNNING")
     assert status() == "SUCCEEDED"

@@ -23,24 +23,9 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-@pytest.fixture(scope="module")
-def api(deployed: DeployedStack) -> ApiClient:
-    return ApiClient(deployed.deployment.api_urls[""], deployed.emulator.region)
-
-
 @pytest.fixture
 def job_id() -> str:
     return f"transfers/{uuid.uuid4().hex[:12]}"
-
-
-def finish(api: ApiClient, site: Site, job_id: str) -> dict[str, Any]:
-    """Let the site work until the job is dead."""
-    for _ in range(200):
-        site.pull()
-        job: dict[str, Any] = api.get(f"/v1/job/{job_id}/wait", seconds=1)
-        if job["Status"] == "dead":
-            return job
-    raise AssertionError(f"{job}\n{site.log}")
 
 
 def put(request: dict[str, Any], content: bytes) -> None:
@@ -102,12 +87,12 @@ def test_a_retry_runs_what_ran(api: ApiClient, site: Site, job_id: str) -> None:
     api.post("/v1/jobs/script", document)
     assert "still active" in api.refused("POST", f"/v1/job/{job_id}/retry", 409)
     site.put(f"{job_id}/in", "changed since\n")
-    assert finish(api, site, job_id)["Outcome"] == "failed"
+    assert site.finish(api, job_id)["Outcome"] == "failed"
     key = {"Idempotency-Key": uuid.uuid4().hex}
     again = api.post(f"/v1/job/{job_id}/retry", None, **key)
     assert again["Run"] == 2
     assert api.post(f"/v1/job/{job_id}/retry", None, **key) == again
-    job = finish(api, site, job_id)
+    job = site.finish(api, job_id)
     assert (job["Run"], job["Outcome"]) == (2, "failed")
     assert site.get(f"{job_id}/aws-job-stdout.txt") == b"first\n"
 

@@ -202,13 +202,9 @@ def test_an_array_beyond_the_site_s_limit_is_rejected(site: Site) -> None:
 def test_a_slurm_array_and_its_retry(
     deployed: DeployedStack, slurm_cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    site = Site(
-        home=tmp_path_factory.mktemp("slurm"),
-        bucket=deployed.buckets["dc1"],
-        table=deployed.table,
-        endpoint_url=deployed.emulator.endpoint_url,
-        region=deployed.emulator.region,
-        s3=deployed.client("s3"),
+    site = Site.of(
+        deployed,
+        tmp_path_factory.mktemp("slurm"),
         scheduler="slurm",
         environment=dict(slurm_cluster.environment),
     )

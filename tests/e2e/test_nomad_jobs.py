@@ -44,11 +44,6 @@ public class Upper {
 """
 
 
-@pytest.fixture(scope="module")
-def api(deployed: DeployedStack) -> ApiClient:
-    return ApiClient(deployed.deployment.api_urls[""], deployed.emulator.region)
-
-
 @pytest.fixture
 def client(api: ApiClient) -> nomad.Nomad:
     """python-nomad, unmodified, with a session that signs."""
@@ -87,17 +82,6 @@ def run(api: ApiClient, text: str) -> dict[str, Any]:
     job = api.post("/v1/jobs/parse", {"JobHCL": text, "Canonicalize": True})
     registered: dict[str, Any] = api.post("/v1/jobs", {"Job": job})
     return registered
-
-
-def finish(api: ApiClient, site: Site, job_id: str) -> dict[str, Any]:
-    """Let the site work until the job is dead."""
-    job: dict[str, Any] = {}
-    for _ in range(200):
-        site.pull()
-        job = api.get(f"/v1/job/{job_id}/wait", seconds=1)
-        if job["Status"] == "dead":
-            return job
-    raise AssertionError(f"{job}\n{site.log}")
 
 
 def the_allocation(api: ApiClient, job_id: str) -> dict[str, Any]:
@@ -150,7 +134,7 @@ def test_the_java_job_of_the_document(
     registered = run(api, JAVA.format(id=name, artifacts=artifacts))
     assert registered["Ran"]
     assert registered["EvalID"]
-    job = finish(api, site, name)
+    job = site.finish(api, name)
     assert (job["Outcome"], job["Version"], job["Stop"]) == ("complete", 0, False), site.log
     assert job["TaskGroups"][0]["Tasks"][0]["Driver"] == "java"
     assert job["TaskGroups"][0]["Tasks"][0]["Resources"]["MemoryMB"] == 300
@@ -169,7 +153,7 @@ def test_the_java_job_of_the_document(
     assert (again["Ran"], again["JobModifyIndex"]) == (False, registered["JobModifyIndex"])
     changed = JAVA_ON_THE_SITE.format(id=name, jar=jar)
     assert run(api, changed)["Ran"]
-    job = finish(api, site, name)
+    job = site.finish(api, name)
     assert (job["Outcome"], job["Run"], job["Version"]) == ("complete", 2, 1), site.log
     versions = api.get(f"/v1/job/{name}/versions")["Versions"]
     assert [row["Version"] for row in versions] == [1, 0]
@@ -203,7 +187,7 @@ def test_the_encrypter_of_the_document(
     dispatched = api.post(f"/v1/job/{name}/dispatch", {"Payload": payload})
     child = dispatched["DispatchedJobID"]
     assert child.startswith(f"{name}/dispatch-")
-    job = finish(api, site, child)
+    job = site.finish(api, child)
     assert job["Outcome"] == "complete", site.log
     assert (job["ParentID"], job["Dispatched"]) == (name, True)
     assert decrypted(tmp_path / "encrypted.txt") == '"this is a raw text!!"\n'
@@ -238,7 +222,7 @@ def test_a_large_payload_is_put_by_the_client(
     assert put.status_code == 200, put.text
     started = api.post(f"/v1/job/{announced['ID']}/start", {"Upload": announced["Upload"]})
     assert started["ID"] == announced["ID"]
-    assert finish(api, site, announced["ID"])["Outcome"] == "complete", site.log
+    assert site.finish(api, announced["ID"])["Outcome"] == "complete", site.log
     assert decrypted(tmp_path / "encrypted.txt").encode() == large
 
 
@@ -255,7 +239,7 @@ def test_the_periodic_job_of_the_document(
     forced = api.post(f"/v1/job/{name}/periodic/force", None)
     child = forced["DispatchedJobID"]
     assert child.startswith(f"{name}/periodic-")
-    job = finish(api, site, child)
+    job = site.finish(api, child)
     assert (job["Outcome"], job["ParentID"], job["Periodic"]) == ("complete", name, None), site.log
     allocation = the_allocation(api, child)
     assert log(api, allocation, "periodic-echo") == "Hi Nomad Periodic Scheduler\n"
@@ -271,7 +255,7 @@ def test_the_periodic_job_of_the_document(
     job = api.get(f"/v1/job/{name}")
     assert (job["Status"], job["Stop"], job["NextPeriodicLaunch"]) == ("dead", True, None)
     for launched in children():
-        finish(api, site, launched)
+        site.finish(api, launched)
 
 
 # ---- elements, and what runs ----
@@ -279,7 +263,7 @@ def test_the_periodic_job_of_the_document(
 
 def test_each_element_is_an_allocation_of_its_own(api: ApiClient, site: Site, name: str) -> None:
     run(api, ELEMENTS.format(id=name))
-    job = finish(api, site, name)
+    job = site.finish(api, name)
     assert job["Outcome"] == "failed"
     # What was complete is not run again by the further attempt that the first group's policy asks.
     shown = {(r["Name"], r["Attempt"]): r for r in api.get(f"/v1/job/{name}/allocations")}
@@ -361,7 +345,7 @@ def test_python_nomad_registers_dispatches_forces_and_stops(
     forced = client.job.periodic_job(periodic)
     evaluation = client.evaluation[forced["EvalID"]]
     assert evaluation["TriggeredBy"] == "periodic-job"
-    assert finish(api, site, evaluation["JobID"])["Outcome"] == "complete"
+    assert site.finish(api, evaluation["JobID"])["Outcome"] == "complete"
     for job_id in (periodic, name):
         client.job.deregister_job(job_id, purge=True)
         until(partial(gone, api, job_id))

@@ -104,13 +104,9 @@ def test_an_idle_pass_makes_two_requests_with_0_and_with_10000_finished_jobs(
     monkeypatch: pytest.MonkeyPatch,
     requests: list[str],
 ) -> None:
-    site = Site(
-        home=tmp_path / "home",
-        bucket=deployed.buckets["osaka"],
-        table=deployed.table,
-        endpoint_url=deployed.emulator.endpoint_url,
-        region=deployed.emulator.region,
-        s3=deployed.client("s3"),
+    site = Site.of(
+        deployed,
+        tmp_path / "home",
         name="osaka",
     )
     assert _idle_pass(site, monkeypatch, requests) == ["UpdateItem", "Query"]

@@ -47,13 +47,9 @@ def run(
 @pytest.fixture
 def file_site(deployed: DeployedStack, puller_file: Path, tmp_path: Path) -> FileSite:
     """Site `dc1` with the single file and the `local` scheduler."""
-    return FileSite(
-        home=tmp_path / "home",
-        bucket=deployed.buckets["dc1"],
-        table=deployed.table,
-        endpoint_url=deployed.emulator.endpoint_url,
-        region=deployed.emulator.region,
-        s3=deployed.client("s3"),
+    return FileSite.of(
+        deployed,
+        tmp_path / "home",
         program=puller_file,
     )
 

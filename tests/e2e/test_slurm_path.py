@@ -25,13 +25,9 @@ module() { echo "module $*"; }
 
 @pytest.fixture
 def site(deployed: DeployedStack, slurm_cluster: SlurmCluster, tmp_path: Path) -> Site:
-    made = Site(
-        home=tmp_path / "home",
-        bucket=deployed.buckets["dc1"],
-        table=deployed.table,
-        endpoint_url=deployed.emulator.endpoint_url,
-        region=deployed.emulator.region,
-        s3=deployed.client("s3"),
+    made = Site.of(
+        deployed,
+        tmp_path / "home",
         scheduler="slurm",
         environment=dict(slurm_cluster.environment),
     )

@@ -70,13 +70,9 @@ def test_a_sweep_its_failed_element_and_its_retry(site: Site, tmp_path: Path) ->
 def test_a_sweep_on_slurm(
     deployed: DeployedStack, slurm_cluster: SlurmCluster, tmp_path: Path
 ) -> None:
-    site = Site(
-        home=tmp_path / "home",
-        bucket=deployed.buckets["dc1"],
-        table=deployed.table,
-        endpoint_url=deployed.emulator.endpoint_url,
-        region=deployed.emulator.region,
-        s3=deployed.client("s3"),
+    site = Site.of(
+        deployed,
+        tmp_path / "home",
         scheduler="slurm",
         environment=dict(slurm_cluster.environment),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from lambdas.rules.job_file.bodies import MAX_TEXT
+from lambdas.rules.job_file.budget import MAX_DEPTH, MAX_WORK
 
 from infra import api
 from infra.settings import SiteSettings
@@ -12,8 +14,6 @@ from job_protocol.sweep import MAX_COLUMNS, MAX_ROW_BYTES, MAX_SWEEP_BYTES
 from lambdas.ports.job_reader import MAX_PAGE
 from lambdas.rules.dispatch import INLINE_PAYLOAD, MAX_PAYLOAD
 from lambdas.rules.file_tree import MAX_CHUNK
-from lambdas.rules.job_file.bodies import MAX_TEXT
-from lambdas.rules.job_file.budget import MAX_DEPTH, MAX_WORK
 from lambdas.rules.mark import MAX_WORD_BYTES
 from lambdas.rules.script import MAX_SCRIPT_BYTES
 from lambdas.rules.settings_form import MAX_SETTINGS_BYTES
