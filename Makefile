@@ -62,7 +62,7 @@ audit: install ## known weaknesses of the locked packages (needs pip-audit and i
 	for locked in requirements/*.txt; do pip-audit --require-hashes --requirement "$$locked"; done
 
 .PHONY: bench
-bench: install $(BENCH_VENV)/.installed ## measure everything, write docs/benchmarks.md (an hour, a machine for itself)
+bench: install $(BENCH_VENV)/.installed ## measure everything, write docs/benchmarks.md (40 minutes, a machine for itself)
 	$(BIN)/python -m benchmarks
 
 .PHONY: bench-quick
