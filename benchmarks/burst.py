@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -14,6 +15,12 @@ from tests.schedulers.slurm_cluster import SlurmCluster, missing
 TIMES_CLOUDQ = 5.0
 OF_SBATCH = 1.3
 
+_BURSTS = (100, 1000)
+_QUICK_BURSTS = (12,)
+
+_ALL = 0.85
+"""The share of a CPU, or of all, from which on there was no more to be had."""
+
 _PATIENCE = 100
 """Jobs above which the slowest do not run: the scheme of `aws s3 sync` takes seconds for each,
 CloudQ with 8 threads loses most, and of what is uploaded the emulator's functions are the limit."""
@@ -23,7 +30,7 @@ def run(bench: Bench) -> Result:
     """One contestant after another on one Slurm."""
     if (reason := missing()) is not None:
         raise AssertionError(f"no Slurm: {reason}")
-    bursts = (12,) if bench.quick else (100, 1000)
+    bursts = _QUICK_BURSTS if bench.quick else _BURSTS
     ran: list[Ran] = []
     skipped = cloudq.missing()
     directory = bench.directory / "slurm"
@@ -46,7 +53,10 @@ def run(bench: Bench) -> Result:
 
 
 def _answer(ran: list[Ran], skipped: str | None, *, quick: bool) -> Result:
-    rows = [(r.jobs, r.name, r.seconds, r.rate, f"{r.right} of {r.jobs}", r.emulator) for r in ran]
+    rows = [
+        (r.jobs, r.name, r.seconds, r.rate, f"{r.right} of {r.jobs}", r.emulator, r.machine)
+        for r in ran
+    ]
     result = Result(
         question="burst",
         title="Bursts of short jobs on a real Slurm",
@@ -56,14 +66,15 @@ def _answer(ran: list[Ran], skipped: str | None, *, quick: bool) -> Result:
             "from the start of the site's program, with all jobs in the bucket (and admitted), "
             "until the last result is in the bucket; then every result is compared. How many CPUs "
             "the emulator's one process used meanwhile tells whether it was the limit: near 1.0 "
-            "it could do no more. A peer is stopped after "
+            "it could do no more; and so for all CPUs of the machine, which emulator, functions, "
+            "Slurm, puller and this program share. A peer is stopped after "
             f"{PEER_SECONDS:.0f} s, and its rate is what it had done by then."
             + (f" CloudQ was not run: {skipped}." if skipped else "")
         ),
         tables=[
             Table(
                 "Bursts",
-                ("jobs", "who", "seconds", "jobs/s", "right", "emulator CPUs"),
+                ("jobs", "who", "seconds", "jobs/s", "right", "emulator CPUs", "all CPUs"),
                 rows,
             )
         ],
@@ -96,11 +107,12 @@ def _verdicts(jobs: int, by_name: Mapping[str, Ran]) -> Iterator[Verdict]:
             ratio >= TIMES_CLOUDQ,
         )
     slower = ours.seconds / loop.seconds
-    limited = ours.emulator > 0.7
+    cpus = os.cpu_count() or 1
+    limited = ours.emulator > _ALL or ours.machine > _ALL * cpus
     yield Verdict(
         f"{jobs} jobs: within {OF_SBATCH} of sbatch in a loop with no cloud",
         f"{slower:.2f} times as long",
         slower <= OF_SBATCH,
-        f"the emulator used {ours.emulator:.2f} CPUs"
-        + (": it was the limit" if limited and slower > OF_SBATCH else ""),
+        f"the emulator used {ours.emulator:.2f} CPUs, the machine {ours.machine:.2f} of {cpus}"
+        + (": that was the limit" if limited and slower > OF_SBATCH else ""),
     )

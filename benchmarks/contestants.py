@@ -43,6 +43,7 @@ class Ran:
         seconds: until the last result was there, or until it was stopped.
         right: how many results were there and right.
         emulator: how busy the emulator was, in CPUs.
+        machine: how busy the machine was, in CPUs.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Ran:
     seconds: float
     right: int
     emulator: float
+    machine: float
 
     @property
     def rate(self) -> float:
@@ -95,7 +97,7 @@ class Contest:
             for number, file in enumerate(results)
             if file.exists()
         )
-        return Ran("sbatch in a loop, no cloud", jobs, seconds, right, busy())
+        return Ran("sbatch in a loop, no cloud", jobs, seconds, right, *busy())
 
     def jobferry_site(self, jobs: int) -> Ran:
         """The jobs are admitted; the puller starts."""
@@ -104,7 +106,7 @@ class Contest:
         with self._watched() as busy, lingering(self._site) as still_there:
             seconds = _until(jobs, lambda: self._results(f"site{jobs}-"), still_there)
         self._let_them_end(names)
-        return Ran("jobferry, jobs admitted", jobs, seconds, self._right(names), busy())
+        return Ran("jobferry, jobs admitted", jobs, seconds, self._right(names), *busy())
 
     def jobferry_from_upload(self, jobs: int) -> Ran:
         """The puller lingers; the marks are written."""
@@ -118,7 +120,7 @@ class Contest:
                     jobs, lambda: self._results(f"all{jobs}-"), still_there
                 )
         self._let_them_end(names)
-        return Ran("jobferry, from the first upload", jobs, seconds, self._right(names), busy())
+        return Ran("jobferry, from the first upload", jobs, seconds, self._right(names), *busy())
 
     def sync_scheme(self, jobs: int) -> Ran:
         """The reference document's scheme, one pass right after the other."""
@@ -153,7 +155,7 @@ class Contest:
             _body(s3, bucket, f"job{number}/result.txt") == _expected(number)
             for number in range(jobs)
         )
-        return Ran("aws s3 sync scheme", jobs, seconds, right, busy())
+        return Ran("aws s3 sync scheme", jobs, seconds, right, *busy())
 
     def cloudq(self, jobs: int, threads: int) -> Ran:
         """CloudQ: the jobs are in the bucket; its agent starts."""
@@ -166,7 +168,7 @@ class Contest:
             peer.result(job_id, "result.txt") == _expected(number)
             for number, job_id in enumerate(scripts)
         )
-        return Ran(f"CloudQ 1.2.0, num_procs {threads}", jobs, seconds, right, busy())
+        return Ran(f"CloudQ 1.2.0, num_procs {threads}", jobs, seconds, right, *busy())
 
     def _upload(self, prefix: str, jobs: int) -> list[str]:
         names = [f"{prefix}-{number}" for number in range(jobs)]
@@ -203,13 +205,14 @@ class Contest:
         self._bench.rig.settle()
 
     @contextmanager
-    def _watched(self) -> Iterator[Callable[[], float]]:
-        """Gives how many CPUs the emulator itself used meanwhile, without its functions."""
+    def _watched(self) -> Iterator[Callable[[], tuple[float, float]]]:
+        """How many CPUs the emulator itself used meanwhile, without its functions, and all did."""
         pid = self._bench.rig.emulator_pid()
-        before, begun = _cpu(pid), time.monotonic()
-        used: list[float] = []
+        emulator, machine, begun = _cpu(pid), _busy(), time.monotonic()
+        used: list[tuple[float, float]] = []
         yield lambda: used[0]
-        used.append((_cpu(pid) - before) / (time.monotonic() - begun))
+        took = time.monotonic() - begun
+        used.append(((_cpu(pid) - emulator) / took, (_busy() - machine) / took))
 
 
 def _script(number: int) -> str:
@@ -266,6 +269,13 @@ def _body(s3: Any, bucket: str, key: str) -> bytes | None:
     except s3.exceptions.NoSuchKey:
         return None
     return body
+
+
+def _busy() -> float:
+    """CPU seconds that all processes of the machine have used (proc(5): idle is the fourth)."""
+    first, *_ = Path("/proc/stat").read_text().splitlines()
+    ticks = [int(field) for field in first.split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
 
 
 def _cpu(pid: int) -> float:

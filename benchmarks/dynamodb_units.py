@@ -13,6 +13,8 @@ from typing import Any
 
 WRITE_UNIT = 1024
 READ_UNIT = 4096
+STORED_OVERHEAD = 100
+"""Bytes that each stored item is billed more than its names and values."""
 
 Item = Mapping[str, Any]
 """An item in DynamoDB's typed JSON."""

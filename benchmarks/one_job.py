@@ -20,6 +20,7 @@ from tests.e2e.site import DEAD, Site
 
 _ONE = "one result file"
 _STREAM = "one result file, two jobs a second"
+_JOBS = 6
 _STREAM_JOBS = 30
 _STREAM_GAP = 0.5
 _WINDOW_SECONDS = PASSING_STATES_WAIT.to_seconds()
@@ -58,7 +59,7 @@ def run(bench: Bench) -> Result:
     rig = bench.rig
     rig.look_up_units()
     site = rig.site("cost")
-    jobs = 1 if bench.quick else 6
+    jobs = 1 if bench.quick else _JOBS
     by_cron = _Cron(site)
     bills: dict[str, list[Item]] = {}
     with lingering(site):

@@ -13,6 +13,8 @@ SOURCE = (
 )
 
 MILLION = 1_000_000
+STORAGE_DOLLARS = 0.25
+"""US dollars for a GB in a table of DynamoDB, standard class, a month."""
 
 
 @dataclass(frozen=True, slots=True)

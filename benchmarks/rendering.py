@@ -20,6 +20,11 @@ by hand.
 Everything runs on one machine against an AWS emulator, so absolute times say little about AWS:
 what counts are numbers of requests and units, and ratios within one run. Requests are counted on
 the wire, by a proxy before the emulator that also adds the simulated round trip.
+
+What does not depend on the machine is a gate in CI (`tests/emulator/test_cost_gate.py`): requests
+and units of an idle pass and of a job, modules that a cold start and a pass import, bytes of the
+archive.
+Larger loads run less often than smaller ones, and a slow peer is stopped: the tables say so.
 """
 
 

@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.bench import Bench
+from benchmarks.dynamodb_units import STORED_OVERHEAD, item_size
 from benchmarks.item_images import ItemImages
 from benchmarks.partitions import SITE_METRIC_DOLLARS, WRITE_LIMIT, busiest_second, loads
+from benchmarks.prices import STORAGE_DOLLARS
 from benchmarks.result import Result, Table, Verdict
 from infra.publisher import CALLS_OF_A_SHARD
 from job_protocol import identifiers
@@ -71,6 +73,7 @@ def run(bench: Bench) -> Result:
                 ("key", "what a job does to it", "units or seconds", "jobs a second", "why"),
                 [(load.key, load.what, load.units, load.most, load.why) for load in bounds],
             ),
+            Table("A million jobs, computed", ("what", "how much"), _million(large)),
             Table(f"{SITES:,} sites that poll", ("what", "a second", "a month"), _polling()),
             Table(
                 "Signs of life when every cron starts at the same second, simulated",
@@ -162,25 +165,8 @@ def _fill(bench: Bench, site: Site, jobs: int) -> list[Allocation]:
     made = []
     items = []
     for number in range(jobs):
-        job_id = f"active{jobs}-{number}"
-        allocation = Allocation(
-            site=site.name,
-            job=job_id,
-            id=identifiers.first_allocation(site.name, job_id, "v"),
-            created=1,
-        )
+        job, allocation = _active(site, f"active{jobs}-{number}")
         made.append(allocation)
-        job = Job(
-            site=site.name,
-            id=job_id,
-            bucket=site.bucket,
-            status=JobStatus.PENDING,
-            run=1,
-            current=allocation.id,
-            client_status=ClientStatus.PENDING,
-            created=1,
-            submitted=2_000_000_000,
-        )
         if number == jobs - 1:
             # To be told; its lease, long over, keeps the emulator's own publisher away.
             job = replace(job, unpublished=True, lease="gone", lease_until=1)
@@ -193,6 +179,42 @@ def _fill(bench: Bench, site: Site, jobs: int) -> list[Allocation]:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(0, len(items), 2 * _BATCH)))
     return made
+
+
+def _active(site: Site, job_id: str) -> tuple[Job, Allocation]:
+    allocation = Allocation(
+        site=site.name,
+        job=job_id,
+        id=identifiers.first_allocation(site.name, job_id, "v"),
+        created=1,
+    )
+    job = Job(
+        site=site.name,
+        id=job_id,
+        bucket=site.bucket,
+        status=JobStatus.PENDING,
+        run=1,
+        current=allocation.id,
+        client_status=ClientStatus.PENDING,
+        created=1,
+        submitted=2_000_000_000,
+    )
+    return job, allocation
+
+
+def _million(site: Site) -> list[tuple[str, str]]:
+    """What a million jobs are to the table, computed from the items of one."""
+    job, allocation = _active(site, "active-000000")
+    items = (job_item(job), allocation_item(allocation))
+    size = sum(item_size(item) + STORED_OVERHEAD for item in items)
+    gigabytes = size * 1_000_000 / 1e9
+    dollars = gigabytes * STORAGE_DOLLARS
+    return [
+        ("requests and units of each step above", "the same: each names a key, or reads one page"),
+        ("items of a job and its allocation", f"{size:,} bytes, without indexes and manifest"),
+        ("the table", f"{gigabytes:.1f} GB, ${dollars:.2f} a month"),
+        ("on a site's partition of jobs", "the same, split by DynamoDB every 10 GB"),
+    ]
 
 
 def _polling() -> list[tuple[str, str, str]]:
