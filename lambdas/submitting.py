@@ -90,7 +90,7 @@ class Submitting:
             submitter=submitter.name,
             task_token=submission.task_token,
         )
-        return self._run(job_id, cause, entries, settings)
+        return self._run(job_id, job, cause, entries, settings)
 
     def _new_id(self, submitter: Submitter) -> str:
         site = self.runs.site.name
@@ -128,7 +128,7 @@ class Submitting:
             task_token=task_token,
         )
         settings = from_attributes(JobSettings, document["settings"])
-        return self._run(job_id, cause, entries, settings)
+        return self._run(job_id, job, cause, entries, settings)
 
     # ---- what is asked for ----
 
@@ -187,7 +187,19 @@ class Submitting:
 
     # ---- the run ----
 
-    def _run(self, job_id: str, cause: Cause, entries: list[Entry], settings: JobSettings) -> Job:
+    def _run(
+        self,
+        job_id: str,
+        job: Job | None,
+        cause: Cause,
+        entries: list[Entry],
+        settings: JobSettings,
+    ) -> Job:
+        """Create the run; the job is as it was read before its files were put.
+
+        That may be long ago. The run is created on the condition that the job is still so, else it
+        is read again.
+        """
         named = {entry.path: entry for entry in entries}
         inputs = {**self._reused(job_id, settings), **named}
         shared, problems = read_shared(self.runs.bucket, self.runs.site.limits, job_id, settings)
@@ -200,11 +212,12 @@ class Submitting:
         manifest = Manifest(tuple(inputs[path] for path in sorted(inputs)))
         # The manifest says from now on what is shared: an item is charged by its size.
         settings = replace(settings, inputs=())
-        for _ in range(_TRIES):
-            job = self.runs.table.job(self.runs.site.name, job_id)
-            if job is not None and job.upload == cause.upload:
-                return job
-            self._examine_place(job_id, job)
+        for attempt in range(_TRIES):
+            if attempt:
+                job = self.runs.table.job(self.runs.site.name, job_id)
+                if job is not None and job.upload == cause.upload:
+                    return job
+                self._examine_place(job_id, job)
             problems, stands = self._dependencies(job_id, settings)
             if problems:
                 raise _wrong(problems)

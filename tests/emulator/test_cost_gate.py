@@ -81,8 +81,8 @@ REQUESTS_OF_A_CALL = {
     # The job, its allocation; as it waits: heartbeats, the site's control item, what is ahead.
     "read": ["GetItem", "BatchGetItem", "Query", "BatchGetItem", "Query"],
     "list": ["Query"],
-    # Before and after the script is put, the job; then the run.
-    "submit": ["GetItem", "PutObject", "GetItem", "TransactWriteItems"],
+    # Is there such a job? Then its script, and the run.
+    "submit": ["GetItem", "PutObject", "TransactWriteItems"],
 }
 OF_NO_USUAL_CALL = {"pydantic", "nomad_jobs.job_file.reading", "lambdas.registering"}
 
