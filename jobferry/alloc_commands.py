@@ -17,7 +17,7 @@ from jobferry.fetch_report import tell_fetched
 from jobferry.job import Job
 from jobferry.job_answers import view_now
 from jobferry.nomad_files import allocation_text, file_table
-from jobferry.options import api_of, examples, place_options, print_json, progress_bar
+from jobferry.options import api_of, examples, goes_on, place_options, print_json, progress_bar
 from jobferry.over_api import ApiAccess
 from jobferry.polling import intervals
 
@@ -288,6 +288,6 @@ def get(
     """Fetch them."""
     access = api_of(place)
     job = Job(access, allocation_of(access, allocation)["JobID"])
-    with progress_bar("Fetching") as progress:
+    with goes_on("the download"), progress_bar("Fetching") as progress:
         got = job.get(output, only=only, elements=elements, force=force, progress=progress)
     tell_fetched(job.id, got, elements, as_json=as_json)
