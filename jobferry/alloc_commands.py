@@ -85,11 +85,14 @@ def _read(access: ApiAccess, wanted: str, shown: str) -> dict[str, Any]:
 Shows an allocation and what happened to its tasks.""",
 )
 @click.argument("allocation", metavar="ALLOC")
+@click.option("--element", type=click.IntRange(0), metavar="N", help="Of an array: which one.")
 @click.option("--verbose", is_flag=True, help="Whole ids and times.")
 @place_options
-def status(allocation: str, verbose: bool, as_json: bool, **place: Any) -> None:
+def status(
+    allocation: str, element: int | None, verbose: bool, as_json: bool, **place: Any
+) -> None:
     """Show it."""
-    found = allocation_of(api_of(place), allocation)
+    found = allocation_of(api_of(place), allocation, element)
     if as_json:
         print_json(found)
     else:
