@@ -21,7 +21,7 @@ from jobferry.command import main
 from jobferry.interface import Progress
 from jobferry.job import SizedProgress
 from tests.conftest import DeployedStack
-from tests.e2e.site import Site
+from tests.e2e.site import PATIENCE, Site
 
 pytestmark = pytest.mark.emulator
 
@@ -132,7 +132,7 @@ def test_a_large_file_is_interrupted_up_and_down_and_arrives_whole(
     assert shell.seen == SIZE + (tmp_path / "study/aws-job-run.sh").stat().st_size
     assert list((tmp_path / "state/jobferry/uploads").iterdir()) == []
 
-    assert site.run_to_end(job) == "JOB_COMPLETE"
+    assert site.run_to_end(job, seconds=PATIENCE + SIZE // MIB) == "JOB_COMPLETE"
     assert site.get(f"{job}/aws-job-stdout.txt").decode().split()[0] == digest
     get = ("get", job, "-o", "results", "--only", "copy", "--via", via)
     assert shell.run(*get, after=SIZE // 2) == 130
