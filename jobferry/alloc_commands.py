@@ -17,7 +17,7 @@ from jobferry.fetch_report import tell_fetched
 from jobferry.job import Job
 from jobferry.job_answers import view_now
 from jobferry.nomad_files import allocation_text, file_table
-from jobferry.options import api_of, examples, place_options, print_json, progress_bar
+from jobferry.options import api_of, examples, goes_on, place_options, print_json, progress_bar
 from jobferry.over_api import ApiAccess
 from jobferry.polling import intervals
 
@@ -85,11 +85,14 @@ def _read(access: ApiAccess, wanted: str, shown: str) -> dict[str, Any]:
 Shows an allocation and what happened to its tasks.""",
 )
 @click.argument("allocation", metavar="ALLOC")
+@click.option("--element", type=click.IntRange(0), metavar="N", help="Of an array: which one.")
 @click.option("--verbose", is_flag=True, help="Whole ids and times.")
 @place_options
-def status(allocation: str, verbose: bool, as_json: bool, **place: Any) -> None:
+def status(
+    allocation: str, element: int | None, verbose: bool, as_json: bool, **place: Any
+) -> None:
     """Show it."""
-    found = allocation_of(api_of(place), allocation)
+    found = allocation_of(api_of(place), allocation, element)
     if as_json:
         print_json(found)
     else:
@@ -288,6 +291,6 @@ def get(
     """Fetch them."""
     access = api_of(place)
     job = Job(access, allocation_of(access, allocation)["JobID"])
-    with progress_bar("Fetching") as progress:
+    with goes_on("the download"), progress_bar("Fetching") as progress:
         got = job.get(output, only=only, elements=elements, force=force, progress=progress)
     tell_fetched(job.id, got, elements, as_json=as_json)

@@ -52,7 +52,7 @@ def typed_refusal(status: int, body: bytes, doing: str, *, token: bool) -> Jobfe
         return CloudUnreachable(f"{sentence}; try again later")
     problems = document.get("Problems") or []
     lines = [
-        f"  {row.get('Key')}: {row.get('Problem')}; {row.get('Remedy')}"
+        _as_commands(f"  {row.get('Key')}: {row.get('Problem')}; {row.get('Remedy')}")
         for row in problems[:_NAMED]
         if isinstance(row, dict) and not _is_said(row, document)
     ]

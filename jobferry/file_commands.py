@@ -15,6 +15,7 @@ from jobferry.options import (
     api_of,
     client_of,
     examples,
+    goes_on,
     place_options,
     print_json,
     progress_bar,
@@ -55,7 +56,7 @@ def get(
     **place: Any,
 ) -> None:
     """Fetch files."""
-    with progress_bar("Fetching") as progress:
+    with goes_on("the download"), progress_bar("Fetching") as progress:
         got = (
             client_of(place)
             .job(job)

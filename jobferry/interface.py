@@ -70,14 +70,14 @@ class Event:
 
     Attributes:
         time: when, as ISO 8601 in UTC; a site's clock may disagree with the others.
-        run: which run of the job, from 1.
+        run: which run of the job, from 1; None if an older API does not tell.
         type: `Submitted`, `Created`, `Claimed`, `Scheduled`, `Started`, `Ended` or `Finished`.
         allocation: the allocation that it is about.
         message: what happened, a sentence.
     """
 
     time: str | None
-    run: int
+    run: int | None
     type: str
     allocation: str | None
     message: str

@@ -241,7 +241,7 @@ def history(job_id: str, as_json: bool, **place: Any) -> None:
     rows = [
         (
             local_time(one.time) or "-",
-            str(one.run),
+            str(one.run or "-"),
             one.type,
             (one.allocation or "-")[:8],
             printable(one.message),

@@ -74,6 +74,16 @@ def print_json(document: object) -> None:
 
 
 @contextmanager
+def goes_on(what: str) -> Iterator[None]:
+    """Say after Ctrl-C that the same command goes on with what was transferred."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"{what} was broken off; the same command goes on with it")
+        raise
+
+
+@contextmanager
 def progress_bar(label: str) -> Iterator[SizedProgress]:
     """A progress bar on stderr while the block runs, if stderr is a terminal."""
     if not sys.stderr.isatty():

@@ -97,7 +97,7 @@ class ApiAccess:
             job_path(job_id, "events"), f"read the events of job {job_id!r}", {"all": True}
         )
         return tuple(
-            Event(row.get("Time"), row["Run"], row["Type"], row.get("AllocID"), row["Message"])
+            Event(row.get("Time"), row.get("Run"), row["Type"], row.get("AllocID"), row["Message"])
             for row in rows
         )
 

@@ -39,7 +39,7 @@ def events_of(documents: Iterable[bytes]) -> tuple[Event, ...]:
     for (run, name), allocation in attempts.items():
         found += _of_attempt(run, name, allocation, runs[run])
     found += [_finished(run, one) for run, one in runs.items() if one.get("finished")]
-    return tuple(sorted(found, key=lambda event: (event.run, event.time or "")))
+    return tuple(sorted(found, key=lambda event: (event.run or 0, event.time or "")))
 
 
 def _submitted(run: int, document: Mapping[str, Any]) -> Event:

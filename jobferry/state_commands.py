@@ -95,14 +95,14 @@ def wait_for_end(job: Job, timeout: float | None, as_json: bool) -> int:
         _show(report, job, as_json)
     if report.outcome == "complete":
         return 0
-    say(f"job {printable(job.id)} has ended: {printable(_end(report))}")
+    say(f"job {printable(job.id)} has ended: {printable(how_it_ended(report))}")
     for reason in report.reasons:
         line = f"{reason.get('key')}: {reason.get('problem')}; {reason.get('remedy')}"
         say(f"  {printable(line)}")
     return 1
 
 
-def _end(report: Report) -> str:
+def how_it_ended(report: Report) -> str:
     """How a job has ended, and why; the message often says both."""
     outcome, said = str(report.outcome), report.message or ""
     if said.startswith(outcome):

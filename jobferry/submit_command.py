@@ -12,6 +12,7 @@ from jobferry.options import (
     PLACE,
     client_of,
     examples,
+    goes_on,
     place_options,
     print_json,
     progress_bar,
@@ -103,7 +104,7 @@ def submit(path: Path, job: str | None, wait: bool, as_json: bool, **options: An
     if len(sites) > 1:
         place["site"] = None
     client = client_of(place)
-    with progress_bar("Uploading") as progress:
+    with goes_on("the upload"), progress_bar("Uploading") as progress:
         submitted = client.submit(
             path,
             job=job,

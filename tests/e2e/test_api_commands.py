@@ -119,6 +119,7 @@ def test_the_elements_of_an_array_are_read_one_by_one(shell: Shell) -> None:
     for array in (whole, whole[:8], elements[2]["ID"]):
         assert shell.run("alloc", "logs", "--element", "1", array) == "element 1\n"
     assert shell.run("alloc", "logs", elements[2]["ID"]) == "element 2\n"
+    assert shell.json("alloc", "status", "--element", "1", whole)["ExitCode"] == 7
     log = shell.run("alloc", "fs", "--element", "2", whole[:8], "alloc/logs/script.stdout.0")
     assert log == "element 2\n"
     assert shell.run("fs", whole[:8], "elements/1/n") == "1\n"

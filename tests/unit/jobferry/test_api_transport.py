@@ -20,6 +20,7 @@ from jobferry.api_client import job_path
 from jobferry.api_errors import typed_refusal
 from jobferry.api_report import report_of_view
 from jobferry.checksums import Checksum, agrees, sha256_parts
+from jobferry.element_choice import check_element
 from jobferry.errors import (
     CloudRefused,
     CloudUnreachable,
@@ -30,6 +31,7 @@ from jobferry.errors import (
     UploadRefused,
     UsageError,
 )
+from jobferry.state_commands import how_it_ended
 from jobferry.upload_plan import LocalFile, Upload
 from jobferry.upload_record import Begun, UploadRecord
 from jobferry.user_settings import behind, read_file, write
@@ -245,6 +247,51 @@ def test_a_view_of_the_api_is_a_report() -> None:
     assert report.allocation["started"] == "2001-09-09T01:46:40Z"
     waiting = report_of_view({**job, "Word": "JOB_QUEUED", "Waiting": ["why"]}, None)
     assert waiting.details["waiting"] == ["why"]
+
+
+def test_an_array_is_told_as_a_whole_and_not_as_its_first_element() -> None:
+    job = {"ID": "a", "Word": "JOB_FAILED", "Status": "dead", "Outcome": "failed", "ExitCode": 9}
+    first = {"ID": "0", "ExitCode": 0, "SiteStatus": "complete", "Array": {"count": 2}}
+    report = report_of_view(job, first)
+    assert (report.exit_code, report.allocation["client_status"]) == (9, "failed")
+    runs = {"ID": "a", "Word": "JOB_RUNNING", "Status": "running"}
+    assert report_of_view(runs, first).allocation["client_status"] == "running"
+
+
+def test_an_element_is_stated_for_an_array_and_for_nothing_else() -> None:
+    array = report_of_view({"ID": "a"}, {"ID": "0", "Array": {"count": 2}})
+    other = report_of_view({"ID": "a"}, {"ID": "0"})
+    check_element(1, array)
+    check_element(None, other)
+    check_element(1, report_of_view({"ID": "a"}, None))  # nothing is known yet
+    for element, report, said in (
+        (None, array, "--element 0 to 1"),
+        (2, array, "0 to 1"),
+        (0, other, "no array"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            check_element(element, report)
+
+
+def test_the_end_of_a_job_is_said_once() -> None:
+    def told(**view: object) -> str:
+        job = {"ID": "a", "Word": "JOB_FAILED", "Outcome": "failed", **view}
+        return how_it_ended(report_of_view(job, {"ID": "0", "ExitCode": 3}))
+
+    assert told() == "failed, exit code 3"
+    assert told(Message="failed with exit code 3") == "failed with exit code 3"
+    assert told(Message="out of memory") == "failed, exit code 3: out of memory"
+
+
+def test_a_remedy_names_commands_and_a_problem_is_said_once() -> None:
+    row = {"Key": "job", "Problem": "no such job", "Remedy": "GET /v1/jobs lists them"}
+    body = {"Error": row["Problem"], "Remedy": row["Remedy"], "Problems": [row]}
+    error = typed_refusal(404, json.dumps(body).encode(), "read it", token=False)
+    assert str(error) == "cannot read it: no such job; `jobferry job status` lists them"
+    more = {"Key": "x", "Problem": "bad", "Remedy": "see GET /v1/job/ID/allocations"}
+    body["Problems"].append(more)
+    error = typed_refusal(404, json.dumps(body).encode(), "read it", token=False)
+    assert str(error).splitlines()[1:] == ["  x: bad; see `jobferry job status JOB`"]
 
 
 def test_the_file_stands_behind_the_environment(tmp_path: Path) -> None:
