@@ -10,7 +10,7 @@ import click
 
 from jobferry.audit import read_site_log, verify
 from jobferry.completion import complete_jobs
-from jobferry.errors import UsageError
+from jobferry.errors import JobNotFound, UsageError
 from jobferry.options import access_of, examples, place_options, print_json, say
 from jobferry.rendering import printable
 
@@ -71,7 +71,7 @@ def verify_job(job: str, site_log: Path | None, as_json: bool, **place: Any) -> 
             raise UsageError(f"{site_log} cannot be read: {error}") from error
     links = access_of(place).audit(job)
     if not links:
-        raise UsageError(f"nothing is told of a job {job!r}; perhaps it was rejected, or is gone")
+        raise JobNotFound(f"nothing is told of a job {job!r}; perhaps it was rejected, or is gone")
     verdict = verify(links, entries)
     sound = not verdict.problems
     if as_json:

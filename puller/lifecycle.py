@@ -309,6 +309,8 @@ class Lifecycle:
         if found is None or found.token != record.token:
             return self.after(record, Written.FENCED)
         if found.client_status.terminal:
+            if record.end is not None:  # a pass died between the write and its entry
+                self._audit_end(record, record.end, found.results)
             return self.after(record, Written.ENDED)
         return record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 import pytest
 
 from job_protocol import dynamodb_json
+from job_protocol.allocation import Allocation
+from job_protocol.audit_chain import chain_of
+from job_protocol.items import from_attributes
 from job_protocol.states import ClientStatus
 from puller.bringing import Bringing
 from puller.errors import CloudRefused
@@ -422,6 +426,18 @@ def test_a_pass_that_stood_still_for_an_hour_disturbs_nothing_of_the_other_host_
     assert status(world, allocation) is ClientStatus.COMPLETE
 
 
+def anchors(world: World, allocation: str) -> set[tuple[str, str]]:
+    """What the sites' audit logs say of an allocation's event log."""
+    logs = [one.home / "state/audit.log" for one in world.installations]
+    lines = [line for log in logs if log.exists() for line in log.read_text().splitlines()]
+    entries = [json.loads(line) for line in lines]
+    return {
+        (entry["event"], entry["head"])
+        for entry in entries
+        if entry["allocation"] == allocation and "head" in entry
+    }
+
+
 @pytest.mark.parametrize("call", range(30))
 @pytest.mark.parametrize("how", ["crash before", "crash after"])
 def test_a_pass_that_dies_at_any_call_loses_and_repeats_nothing(
@@ -433,6 +449,10 @@ def test_a_pass_that_dies_at_any_call_loses_and_repeats_nothing(
     world.settle()
     assert len(world.cluster.executions[allocation]) == 1
     assert status(world, allocation) is ClientStatus.COMPLETE
+    # Whatever died, the site has noted what the table tells of the job.
+    chain = chain_of(from_attributes(Allocation, world.item(allocation)))
+    told = {event["event"]: event["hash"] for event in chain}
+    assert anchors(world, allocation) == {("claimed", told["created"]), ("ended", told["ended"])}
 
 
 def test_a_requeued_job_with_a_stale_exit_file_goes_on(world: World) -> None:
