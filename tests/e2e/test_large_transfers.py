@@ -21,7 +21,8 @@ from jobferry.command import main
 from jobferry.interface import Progress
 from jobferry.job import SizedProgress
 from tests.conftest import DeployedStack
-from tests.e2e.site import PATIENCE, Site
+from tests.e2e.site import Site
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.emulator
 

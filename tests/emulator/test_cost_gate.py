@@ -59,7 +59,7 @@ WRITE_UNITS_OF_A_JOB = {
 }
 
 MODULES = {
-    "lambdas.intake": 490,
+    "lambdas.intake": 495,
     "lambdas.publisher": 480,
     "lambdas.api": 607,
 }

@@ -306,3 +306,21 @@ def test_ids_that_begin_alike_are_shown_whole() -> None:
         [{"ID": one} for one in (*elements, alone)], View(datetime.now(UTC))
     )
     assert [row.split()[0] for row in rows[1:]] == [*elements, "3d04b6fc"]
+
+
+def test_many_allocations_are_told_apart_and_not_all_named() -> None:
+    common = "e91ce6b2-ab15-b490-c79a-f662e5"
+    placed = [{"ID": f"{common}{n:06x}", "NodeID": "4b635091", "TaskGroup": "g"} for n in range(25)]
+    evaluation = {"ID": "f538cb71", "JobID": "many"}
+    lines = nomad_tables.monitor_lines(evaluation, placed, View(datetime.now(UTC)))
+    assert f'    Allocation "{common}000003" created: node "4b635091", group "g"' in lines
+    assert lines[-3] == "    ... and 5 further allocations"
+    verbose = nomad_tables.monitor_lines(evaluation, placed, View(datetime.now(UTC), verbose=True))
+    assert len(verbose) == 25 + 4
+
+
+def test_how_many_children_may_be_active_is_told_where_it_is_stated() -> None:
+    stated = {"Payload": "optional", "MaxActive": 4}
+    template = job("a", "2020-02-02T12:03:31+09:00", Status="running", ParameterizedJob=stated)
+    shown = nomad_tables.job_status(JobAnswers(template), View(datetime.now(UTC)))
+    assert "Optional Metadata = <none>\nMax Active        = 4\n" in shown

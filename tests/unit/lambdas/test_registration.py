@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_protocol.elements import Element, Elements, ElementState
-from job_protocol.job import Registration
+from job_protocol.job import Job, Registration
 from job_protocol.job_settings import JobSettings
 from job_protocol.states import ClientStatus, JobKind, JobStatus, Outcome, Role
+from lambdas.rules.nomad_views import job_stub
 from lambdas.rules.registered_views import registered_view
 from lambdas.rules.registration import (
     Step,
@@ -167,3 +168,17 @@ def test_an_element_that_never_started_ends_with_its_allocation() -> None:
     waits = Element()
     for status in (ClientStatus.PENDING, ClientStatus.STOPPED, ClientStatus.LOST):
         assert status_of(an_allocation(client_status=status), waits) is status
+
+
+def test_a_row_of_a_list_has_priority_and_version() -> None:
+    registered = Job(
+        site="dc1",
+        id="j",
+        bucket="b",
+        priority=70,
+        registration=Registration(version=3, name="000003-0", index=9),
+    )
+    row = job_stub(registered)
+    assert (row["Priority"], row["Version"], row["JobModifyIndex"]) == (70, 3, 9)
+    row = job_stub(Job(site="dc1", id="script", bucket="b", run=2))
+    assert (row["Priority"], row["Version"]) == (50, 1)
