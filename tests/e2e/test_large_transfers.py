@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,6 +115,14 @@ def of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def until_told(site: Site, job: str) -> None:
+    """Over the API there is no mark: the word comes when the job is published."""
+    deadline = time.monotonic() + PATIENCE
+    while "aws-job-stat.txt" not in site.keys(job):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 @pytest.mark.parametrize("via", ["s3", "api"])
 def test_a_large_file_is_interrupted_up_and_down_and_arrives_whole(
     shell: BrokenOff,
@@ -134,6 +143,7 @@ def test_a_large_file_is_interrupted_up_and_down_and_arrives_whole(
     assert shell.seen == SIZE + (tmp_path / "study/aws-job-run.sh").stat().st_size
     assert list((tmp_path / "state/jobferry/uploads").iterdir()) == []
 
+    until_told(site, job)
     assert site.run_to_end(job, seconds=PATIENCE + SIZE // MIB) == "JOB_COMPLETE"
     assert site.get(f"{job}/aws-job-stdout.txt").decode().split()[0] == digest
     get = ("get", job, "-o", "results", "--only", "copy", "--via", via)
