@@ -45,6 +45,7 @@ class Launching:
 
         Raises:
             Conflict: the job kept changing; the next trigger goes on.
+            LimitReached: a limit of the site leaves no room; the launch stays due.
         """
         now = self.clock()
         launched: list[str] = []
@@ -78,12 +79,18 @@ class Launching:
             return []
         try:
             self._create(template, version, step.child, advanced, submitter=None)
-        except (JobRefused, LimitReached) as error:
-            # It would be tried for ever, or come late in a flood: this due time is passed over.
+        except JobRefused as error:
+            # It would be tried for ever: this due time is passed over.
             self.tell(template.id, str(error))
             skipped = f"the launch of {iso(step.due)} was skipped: {error}"
             self._advance(template, replace(advanced, launched=active, note=skipped))
             return []
+        except LimitReached as limit:
+            waits = f"the launch of {iso(step.due)} waits: {limit}"
+            if template.note != waits:
+                told = replace(template, rev=template.rev + 1, note=waits)
+                self._advance(template, told)
+            raise
         return [step.child]
 
     def _advanced(

@@ -20,7 +20,8 @@ from lambdas.routes.elements import (
 )
 from lambdas.routes.jobs import refuse_filter
 from lambdas.routes.route import Answer, Call
-from lambdas.rules import nomad_views, pagination
+from lambdas.rules import pagination
+from lambdas.rules.evaluation_views import evaluation_view
 from lambdas.rules.task_groups import element_count
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -113,7 +114,7 @@ def _listed(call: Call) -> tuple[list[Allocation], dict[str, Job], dict[str, str
 
 def read_evaluation(call: Call) -> Answer:
     """The evaluation that led to an allocation; both have the same id."""
-    return Answer(body=nomad_views.evaluation_view(_of_evaluation(call)))
+    return Answer(body=evaluation_view(_of_evaluation(call)))
 
 
 def allocations_of_evaluation(call: Call) -> Answer:
@@ -128,7 +129,7 @@ def list_evaluations(call: Call) -> Answer:
     """The evaluations of the current allocations of a site's jobs, newest first."""
     refuse_filter(call)
     found, _, headers = _listed(call)
-    return Answer(body=[nomad_views.evaluation_view(one) for one in found], headers=headers)
+    return Answer(body=[evaluation_view(one) for one in found], headers=headers)
 
 
 def _of_evaluation(call: Call) -> Allocation:

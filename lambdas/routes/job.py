@@ -11,6 +11,7 @@ from lambdas.routes.declared.job import MAX_WAIT
 from lambdas.routes.elements import group_names, running, shown_elements, specification, statuses
 from lambdas.routes.route import Answer, Call
 from lambdas.rules import history, nomad_views, registered_views
+from lambdas.rules.evaluation_views import evaluation_view
 from nomad_jobs.run_script.run_facts import read_meta
 
 _MAX_ATTEMPTS = 99
@@ -83,7 +84,7 @@ def evaluations(call: Call) -> Answer:
     found = attempts(call, job)
     version = running(call, job)
     groups = group_names(version.job if version else None)
-    return Answer(body=[nomad_views.evaluation_view(one, groups) for one in reversed(found)])
+    return Answer(body=[evaluation_view(one, groups) for one in reversed(found)])
 
 
 def attempts(call: Call, job: Job) -> list[Allocation]:

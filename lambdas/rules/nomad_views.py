@@ -6,7 +6,6 @@ not have stands beside them under names of its own: `Outcome`, `Word`, `Message`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -23,8 +22,7 @@ from lambdas.rules.site_health import SiteHealth
 from lambdas.rules.status_document import array_details, expected_start, iso
 from lambdas.rules.task_groups import Place, element_of, place_of, status_of
 
-_NAMESPACE = "default"
-_LAUNCHED = re.compile(r"/periodic-[0-9]+$")
+NAMESPACE = "default"
 _NANOSECONDS = 1_000_000_000
 _CLIENT_STATUS = {
     ClientStatus.PENDING: "pending",
@@ -52,7 +50,8 @@ _SUMMARY_COLUMN = {
 _COLUMNS = ("Queued", "Starting", "Running", "Complete", "Failed", "Lost", "Unknown")
 
 
-def _nanoseconds(seconds: int | None) -> int:
+def nanoseconds(seconds: int | None) -> int:
+    """A time as Nomad's API has it; 0 for none."""
     return (seconds or 0) * _NANOSECONDS
 
 
@@ -117,7 +116,7 @@ def _common(job: Job) -> dict[str, Any]:
         "ID": job.id,
         "ParentID": job.parent or "",
         "Name": job.id,
-        "Namespace": _NAMESPACE,
+        "Namespace": NAMESPACE,
         "Datacenters": [job.site],
         "Type": "batch",
         "Periodic": job.kind is JobKind.PERIODIC,
@@ -125,7 +124,7 @@ def _common(job: Job) -> dict[str, Any]:
         "Status": job.status.value,
         "Stop": job.outcome is Outcome.STOPPED,
         "StatusDescription": job.message or "",
-        "SubmitTime": _nanoseconds(job.submitted),
+        "SubmitTime": nanoseconds(job.submitted),
         "CreateIndex": 1,
         "ModifyIndex": job.rev,
         "Site": job.site,
@@ -177,7 +176,7 @@ def summary_view(
         born[child.status.value.capitalize()] += 1
     return {
         "JobID": job.id,
-        "Namespace": _NAMESPACE,
+        "Namespace": NAMESPACE,
         "Summary": groups,
         "Children": born,
         "CreateIndex": 1,
@@ -221,9 +220,9 @@ def allocation_view(
     status = status_of(allocation, element)
     return {
         "ID": identifiers.element_allocation(allocation.id, place.element),
-        "EvalID": evaluation_id(allocation),
+        "EvalID": allocation.id,
         "Name": f"{allocation.job}.{place.group}[{place.index}]",
-        "Namespace": _NAMESPACE,
+        "Namespace": NAMESPACE,
         "NodeID": identifiers.node(allocation.site),
         "NodeName": allocation.site,
         "JobID": allocation.job,
@@ -239,8 +238,8 @@ def allocation_view(
         },
         "CreateIndex": 1,
         "ModifyIndex": allocation.obs + 1,
-        "CreateTime": _nanoseconds(allocation.created),
-        "ModifyTime": _nanoseconds(_newest_time(allocation)),
+        "CreateTime": nanoseconds(allocation.created),
+        "ModifyTime": nanoseconds(_newest_time(allocation)),
         "Site": allocation.site,
         "SiteStatus": status.value,
         "Attempt": allocation.attempt + 1,
@@ -300,53 +299,11 @@ def _task_state(allocation: Allocation, element: Element | None) -> dict[str, An
         "Events": [
             {
                 "Type": kind,
-                "Time": _nanoseconds(time),
+                "Time": nanoseconds(time),
                 "ExitCode": (code or 0) if kind == "Terminated" else 0,
                 "DisplayMessage": (message_of(allocation) or "") if kind == "Terminated" else "",
             }
             for kind, time in steps.items()
             if time is not None
         ],
-    }
-
-
-def evaluation_id(allocation: Allocation) -> str:
-    """The id of the evaluation that led to an allocation: the allocation's own.
-
-    jobferry has no evaluations; so one can be told from its id without being kept anywhere.
-    """
-    return allocation.id
-
-
-def _trigger(allocation: Allocation) -> str:
-    if allocation.attempt:
-        return "alloc-failure"
-    return "periodic-job" if _LAUNCHED.search(allocation.job) else "job-register"
-
-
-def evaluation_view(
-    allocation: Allocation, groups: Iterable[str] = (SCRIPT_TASK,)
-) -> dict[str, Any]:
-    """The evaluation that led to an allocation, as Nomad's API shows it.
-
-    Args:
-        allocation: the allocation.
-        groups: the names of the job's task groups.
-    """
-    return {
-        "ID": evaluation_id(allocation),
-        "Namespace": _NAMESPACE,
-        "Type": "batch",
-        "TriggeredBy": _trigger(allocation),
-        "JobID": allocation.job,
-        "NodeID": "",
-        "Priority": allocation.priority,
-        "Status": "complete",
-        "StatusDescription": "",
-        "DeploymentID": "",
-        "QueuedAllocations": dict.fromkeys(groups, 0),
-        "CreateIndex": 1,
-        "ModifyIndex": 1,
-        "CreateTime": _nanoseconds(allocation.created),
-        "ModifyTime": _nanoseconds(allocation.created),
     }

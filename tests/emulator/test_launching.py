@@ -226,7 +226,7 @@ def test_a_child_knows_its_own_id_and_its_parents(user: UserOfASite) -> None:
     assert {f"job_id={child}", "parent_id=tick"} <= set(facts.decode().split("\0"))
 
 
-def test_a_launch_beyond_a_limit_is_skipped_and_the_job_says_so(user: UserOfASite) -> None:
+def test_a_launch_beyond_a_limit_stays_due_and_the_job_says_so(user: UserOfASite) -> None:
     user.quotas = SiteLimits(site=Quota(jobs_a_day=2))
     register(user, periodic())  # a template is no run
     told: list[tuple[str, str]] = []
@@ -239,13 +239,14 @@ def test_a_launch_beyond_a_limit_is_skipped_and_the_job_says_so(user: UserOfASit
     assert [len(launches(minute)) for minute in (1, 2)] == [1, 1]
     assert (told, user.job("tick").note) == ([], None)
     before = user.job("tick").next_due
-    assert launches(3) == []
+    with pytest.raises(LimitReached):
+        launches(3)
     job = user.job("tick")
     assert job.launches
-    assert (job.next_due or 0) > (before or 0)
-    assert told == [("tick", "site dc1 has a limit of 2 jobs a day (jobs_a_day); 2 are used")]
+    assert job.next_due == before
+    assert told == []
     assert job.note == (
-        "the launch of 2023-11-14T22:17:00Z was skipped: "
+        "the launch of 2023-11-14T22:17:00Z waits: "
         "site dc1 has a limit of 2 jobs a day (jobs_a_day); 2 are used"
     )
     assert len(launches(60 * 24)) == 1, "the next day it goes on"

@@ -186,7 +186,7 @@ def test_a_template_waits_for_the_ends_of_its_children() -> None:
     # It had ended after all, though the query did not show it yet.
     recorder.ended.add(CHILD)
     purging.advance("dc1", "job0001", until=NOW + 60)
-    assert recorder.done == [HEARD, HEARD, "delete 4 of jobferry's own"]
+    assert recorder.done == [HEARD, HEARD, "delete 8 of jobferry's own"]
 
 
 def test_many_children_are_gone_through_in_several_calls() -> None:
@@ -200,7 +200,7 @@ def test_a_templates_place_stays_as_long_as_its_dead_children() -> None:
     purging, recorder = world(a_template())
     recorder.born = [replace(dead(), id=CHILD, parent="job0001", purge=None, ttl=NOW + 7)]
     purging.advance("dc1", "job0001", until=NOW + 60)
-    assert recorder.done == ["delete 4 of jobferry's own"]
+    assert recorder.done == ["delete 8 of jobferry's own"]
     left = recorder.job("dc1", "job0001")
     assert left is not None
     assert (left.role, left.purge, left.ttl) == (Role.FOLDER, None, NOW + 7)
