@@ -113,7 +113,7 @@ def test_the_one_that_is_waited_for_may_be_purged(user: UserOfASite) -> None:
     silence: Any = Silence()
     PurgeRequests(user.jobs, silence, lambda: user.now).ask("dc1", "first")
     purging = Purging(
-        user.jobs, lambda _bucket: silence, silence, lambda: user.now, lambda _site, _job: []
+        user.jobs, lambda _bucket: silence, silence, lambda: user.now, silence, silence
     )
     _end(user, "first", ClientStatus.STOPPED)
     assert _queued(user, "second")
