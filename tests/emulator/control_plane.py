@@ -143,8 +143,10 @@ class UserOfASite:
         """Problem by key of a rejected upload."""
         return {reason.key: reason.problem for reason in self.job(job_id).reasons}
 
-    def publish(self, job_id: str) -> None:
-        """What the publisher does when the stream names a job."""
+    def publish(
+        self, job_id: str, purge: Callable[[str, str], None] = lambda _site, _job: None
+    ) -> None:
+        """What the publisher does when the stream names a job; `purge` takes what is purged."""
         nobody: Any = Nobody()
         Publication(
             table=self.jobs,
@@ -154,13 +156,9 @@ class UserOfASite:
             every_transition=False,
             clock=lambda: self.now,
             new_lease=lambda: "lease",
-            purge=lambda _site, _job: None,
-            tell_dependents=self.tell_dependents,
+            purge=purge,
+            tell_dependents=self.dependents(purge).tell,
         ).publish(self.site, job_id)
-
-    def tell_dependents(self, ended: Job) -> None:
-        """What the publisher does for the jobs that wait for one."""
-        self.dependents(lambda _site, _job: None).tell(ended)
 
     def dependents(self, purge: Callable[[str, str], None]) -> Dependents:
         """The jobs that wait for others; `purge` takes templates that wait to be purged."""

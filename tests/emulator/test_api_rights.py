@@ -101,8 +101,11 @@ def test_every_right_that_templates_need_is_there(guarded: tuple[ApiClient, Depl
     assert api.get("/v1/job/p/launched/versions")["Versions"]
     launch(stack, "p/launched")
     assert api.get("/v1/job/p/launched/summary")["Children"]["Pending"] == 1
+    (launched,) = api.get("/v1/jobs?prefix=p/launched/")
     stopped = api.call("DELETE", "/v1/job/p/launched?purge=true")
     assert stopped.status_code == 200, stopped.text
+    # It waits for the end of the child, which may still run its script.
+    assert api.call("DELETE", f"/v1/job/{launched['ID']}").status_code == 200
     deadline = time.monotonic() + PATIENCE
     while api.call("GET", "/v1/job/p/launched").status_code != 404:
         assert time.monotonic() < deadline, "the purger did not forget the template"

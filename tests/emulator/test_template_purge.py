@@ -9,10 +9,8 @@ import pytest
 
 from job_protocol.states import ClientStatus, Role
 from lambdas.ports.bucket_remover import BucketRemover
-from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.templates import Templates
 from lambdas.ports.turn_table import TurnTable
-from lambdas.publication import Publication
 from lambdas.purge_requests import PurgeRequests
 from lambdas.purging import Purging
 from lambdas.registering import Registering
@@ -20,7 +18,6 @@ from local_cloud.emulator import Emulator
 from tests.emulator.control_plane import UserOfASite
 from tests.emulator.registry import a_job, children, register
 from tests.emulator.test_children import PARAMETERIZED, dispatched
-from tests.emulator.test_dependencies import Silence
 
 pytestmark = pytest.mark.emulator
 
@@ -55,17 +52,7 @@ class Purged:
         self.work()
 
     def publish(self, job_id: str) -> None:
-        ports: dict[str, Any] = {"events": Silence(), "workflows": None}
-        Publication(
-            table=self.user.jobs,
-            bucket_of=lambda bucket: SiteBucket(self.user.s3, bucket),
-            every_transition=False,
-            clock=lambda: self.user.now,
-            new_lease=lambda: "lease",
-            purge=self.send,
-            tell_dependents=self.user.dependents(self.send).tell,
-            **ports,
-        ).publish(self.user.site, job_id)
+        self.user.publish(job_id, self.send)
 
     def work(self) -> None:
         while self.queue:

@@ -31,7 +31,7 @@ from tests.fuzz.target import Target, text_of
 from tests.unit.job_protocol.test_signed_manifest import DOCUMENT as SIGNED_DOCUMENT
 from tests.unit.job_protocol.test_signed_manifest import SUM
 
-_DOCUMENTED = Path(__file__).parents[1] / "unit/lambdas/job_file/documented"
+_DOCUMENTED = Path(__file__).parents[1] / "unit/nomad_jobs/job_file/documented"
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _LIMITS = Limits(files=100, size=10**9)
 _CLOCK = Clock(parse_cron=CronExpression.parse, time_zone=time_zone)

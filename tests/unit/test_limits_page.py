@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lambdas.rules.job_file.bodies import MAX_TEXT
-from lambdas.rules.job_file.budget import MAX_DEPTH, MAX_WORK
 
 from infra import api
 from infra.settings import SiteSettings
@@ -20,6 +18,8 @@ from lambdas.rules.settings_form import MAX_SETTINGS_BYTES
 from lambdas.rules.submission_form import MAX_SINGLE_PUT
 from lambdas.rules.upload import MAX_REASONS_BYTES, Limits
 from lambdas.shared_reader import most_versions
+from nomad_jobs.job_file.bodies import MAX_TEXT
+from nomad_jobs.job_file.budget import MAX_DEPTH, MAX_WORK
 
 PAGE = (Path(__file__).parents[2] / "docs/limits.md").read_text()
 SITE = SiteSettings(name="dc1")
