@@ -38,7 +38,7 @@ CHANGED = (
     (
         "a short job: status objects of states that nobody sees are most of its price",
         "a lingering puller tells a passing state after 3 s, and the stream gathers such records "
-        "for 3 s; the end is told at once",
+        "for 5 s; the end is told at once",
     ),
     (
         "the publisher's call for passing states finds jobs that have ended: two reads of each",

@@ -29,8 +29,9 @@ CALLS_OF_A_SHARD = 10
 """How many calls of the publisher at most one shard of the stream has at the same time: the records
 of one item stay in order, and a job's lease keeps its publishers apart."""
 
-PASSING_STATES_WAIT = cdk.Duration.seconds(3)
-"""How long records of passing states are gathered before the publisher is called."""
+PASSING_STATES_WAIT = cdk.Duration.seconds(5)
+"""How long records of passing states are gathered before the publisher is called: a job of a second
+that a lingering puller claims has ended by then, and its earlier states cost nothing."""
 
 
 def _of_partition(prefix: str) -> dict[str, object]:
