@@ -222,9 +222,9 @@ def _answer(bills: dict[str, list[Item]]) -> Result:
             "and its question to the queue are the site's, not a job's: see the idle pass. The "
             "user's own uploads are not counted. The emulator gathers the stream's records of "
             f"passing states for {_WINDOW_SECONDS} s, as AWS does by the mapping's window; left to "
-            "itself it does not (`local_cloud/emulator_process.py`). A job that comes alone and ends "
-            "within its window is shown once, as ended; where jobs keep coming, a window closes in the midst "
-            "of some, which are then shown as queued, too."
+            "itself it does not (`local_cloud/emulator_process.py`). A job that comes alone and "
+            "ends within its window is shown once, as ended; where jobs keep coming, a window "
+            "closes in the midst of some, which are then shown as queued, too."
         ),
     )
     result.tables.append(Table("Dollars per million jobs", ("job", "$"), list(totals.items())))
