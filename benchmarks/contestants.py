@@ -157,13 +157,13 @@ class Contest:
         )
         return Ran("aws s3 sync scheme", jobs, seconds, right, *busy())
 
-    def cloudq(self, jobs: int, threads: int) -> Ran:
-        """CloudQ: the jobs are in the bucket; its agent starts."""
+    def cloudq(self, jobs: int, threads: int, at_most: float) -> Ran:
+        """CloudQ: the jobs are in the bucket; its agent starts; stopped after `at_most` s."""
         peer = cloudq.CloudQ.fresh(self._bench.rig, f"cloudq-{jobs}-{threads}", threads)
         scripts = {f"{number:08x}": _script(number) for number in range(jobs)}
         peer.submit(scripts)
         with self._watched() as busy, peer.agent(self._cluster.environment):
-            seconds = _until(jobs, peer.done, at_most=PEER_SECONDS)
+            seconds = _until(jobs, peer.done, at_most=at_most)
         right = sum(
             peer.result(job_id, "result.txt") == _expected(number)
             for number, job_id in enumerate(scripts)
