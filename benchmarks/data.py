@@ -52,6 +52,10 @@ _LOADS = (
 _QUICK_LOADS = (Load("200 files of 4 KiB", 200, 4 * _KIB, 1), Load("32 MiB", 1, 32 * 1024**2, 1))
 
 
+_ALL = 0.8
+"""The share of the wall time from which on the CPU was the limit."""
+
+
 def run(bench: Bench) -> Result:
     """In turns; each mover has its own copy of the data and its own prefix."""
     loads = _QUICK_LOADS if bench.quick else _LOADS
@@ -204,5 +208,17 @@ def _answer(took: dict[tuple[str, str, str], list[Took]]) -> Result:
 
 
 def _why(rows: list[tuple[Any, ...]], load: str, way: str) -> str:
-    cpu = {row[2]: row[5] for row in rows if (row[0], row[1]) == (load, way)}
-    return "CPU seconds: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in cpu.items())
+    mine = {row[2]: row for row in rows if (row[0], row[1]) == (load, way)}
+    wall, busy = mine["jobferry"][4:6]
+    cpu = ", ".join(f"{name} {row[5]:.2f}" for name, row in mine.items())
+    return f"{_limit(way, busy / wall)}; CPU seconds: {cpu}"
+
+
+def _limit(way: str, busy: float) -> str:
+    if busy > _ALL:
+        return "the limit is the CPU: boto3's requests in Python, beside Go's"
+    return (
+        "most of it is the disk, which has to say that it is durable"
+        if way == "down"
+        else "most of it waits for the emulator"
+    )
