@@ -217,8 +217,5 @@ def _why(rows: list[tuple[Any, ...]], load: str, way: str) -> str:
 def _limit(way: str, busy: float) -> str:
     if busy > _ALL:
         return "the limit is the CPU: boto3's requests in Python, beside Go's"
-    return (
-        "most of it is the disk, which has to say that it is durable"
-        if way == "down"
-        else "most of it waits for the emulator"
-    )
+    does = "each staged file is made durable (fsync)" if way == "down" else "it waits for S3"
+    return f"the CPU is busy for {busy:.0%} of the time; {does}"
