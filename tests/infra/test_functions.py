@@ -116,7 +116,7 @@ def test_the_stream_is_read_from_the_start_ten_calls_of_a_shard_at_a_time(
         assert (stream["BatchSize"], stream["ParallelizationFactor"]) == (100, 10)
 
 
-def test_ends_are_published_at_once_and_passing_states_after_three_seconds(
+def test_ends_are_published_at_once_and_passing_states_after_five(
     streams: list[dict[str, Any]],
 ) -> None:
     ends, passing = streams
@@ -128,7 +128,7 @@ def test_ends_are_published_at_once_and_passing_states_after_three_seconds(
         ],
     )
     assert (passing["MaximumBatchingWindowInSeconds"], patterns(passing)) == (
-        3,
+        5,
         [
             _allocation({"client_status": {"S": ["pending", "publishing", "queued", "running"]}}),
             _allocation(
