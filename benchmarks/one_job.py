@@ -137,11 +137,13 @@ def measure(
     functions = rig.functions()
     groups = _log_groups(rig)
     logs = rig.client("logs")
-    rig.settle()
+    rig.settle(quiet=_WINDOW_SECONDS + 0.5)
     calls = {actor: calls_of(logs, groups[actor]) for actor in _OF_A_JOB}
     cpu: dict[str, list[float]] = {actor: [] for actor in _OF_A_JOB}
     first = len(rig.proxy.exchanges)
     for number in range(jobs):
+        # Each job comes alone: no window is open when it comes.
+        rig.settle(quiet=_WINDOW_SECONDS + 0.5)
         spent = {actor: cpu_seconds(functions[actor]) for actor in _OF_A_JOB}
         _one(site, rig, f"{name}{number}", script, carry)
         for actor in _OF_A_JOB:
