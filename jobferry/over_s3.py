@@ -32,7 +32,7 @@ from jobferry.s3_download import CHUNK, fetch
 from jobferry.s3_upload import TRANSFERS, FileUpload
 from jobferry.shared_inputs import SharedUpload
 from jobferry.signed_shared import SharedObject, objects_of
-from jobferry.status_versions import chains_of
+from jobferry.status_versions import chains_of, documents_of
 from jobferry.upload_plan import LocalFile, Upload
 from jobferry.upload_record import Begun, UploadRecord
 
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 MOST_LISTED = 200_000
 """Objects that a search for jobs looks at: 200 requests."""
 
-MOST_VERSIONS = 200
-"""Versions of a status object that are read for a job's history: the newest."""
+_OF_HISTORY, _OF_AUDIT = 200, 1000
+"""Versions of a status object that are read, the newest: for a job's history, for its event log."""
 
 _WORD_BYTES = 64
 _LAST = "\U0010ffff"
@@ -246,33 +246,17 @@ class S3Access:
 
     def events(self, job_id: str) -> tuple[Event, ...]:
         """What the versions of the job's status object tell, oldest first."""
-        return events_of(self._status_documents(job_id))
-
-    def _status_documents(self, job_id: str) -> list[bytes]:
-        """The newest versions of `aws-job-stat.json`, the oldest of them first."""
-        key = status_details_key(job_id)
-        with typed_errors(f"list the versions of s3://{self.bucket}/{key}"):
-            page = self._client.list_object_versions(
-                Bucket=self.bucket, Prefix=key, MaxKeys=MOST_VERSIONS
-            )
-            ids = [row["VersionId"] for row in page.get("Versions", []) if row["Key"] == key]
-            with ThreadPoolExecutor(TRANSFERS) as pool:
-                found = list(pool.map(lambda version: self._version(key, version), ids))
+        found = documents_of(self._client, self.bucket, job_id, most=_OF_HISTORY)
         if not found:
             raise JobNotFound(
                 f"nothing is kept of a job {job_id!r} at {self.location(job_id)}; see "
                 "`jobferry status` for all jobs"
             )
-        return found[::-1]
-
-    def _version(self, key: str, version: str) -> bytes:
-        return self._client.get_object(Bucket=self.bucket, Key=key, VersionId=version)[
-            "Body"
-        ].read()
+        return events_of(reversed(found))
 
     def audit(self, job_id: str) -> tuple[dict[str, Any], ...]:
         """The chains of its allocations, from the versions of `aws-job-stat.json`."""
-        return chains_of(self._client, self.bucket, job_id)
+        return chains_of(documents_of(self._client, self.bucket, job_id, most=_OF_AUDIT))
 
     def files(self, job_id: str, under: str = "", after: str = "") -> Iterator[RemoteFile]:
         """What lies under the job's prefix; see `JobAccess.files`."""
