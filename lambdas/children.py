@@ -211,6 +211,10 @@ class Children:
         )
         manifest = Manifest(tuple(sorted(entries, key=lambda entry: entry.path)))
         for attempt in range(_TRIES):
+            if attempt:
+                # Each dispatch of such a template is a write of its item: they take turns.
+                self.pause(attempt - 1)
+                template = self._still_there(template)
             if template.max_active is None:
                 birth = Birth(parent=template.id, advanced=wanted.advanced, token=wanted.token)
             else:
@@ -222,11 +226,8 @@ class Children:
             except Conflict:
                 if (there := self._there(wanted)) is not None:
                     return there
-                if not birth.limited or attempt == _TRIES - 1:
+                if not birth.limited:
                     raise
-            # Each dispatch of such a template is a write of its item: they take turns.
-            self.pause(attempt)
-            template = self._still_there(template)
         raise Conflict(f"job {template.id!r} kept changing")
 
     def _still_there(self, template: Job) -> Job:
