@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from job_protocol import audit_chain
 from job_protocol.job import Job
 from job_protocol.states import ClientStatus, Desired, JobStatus, Outcome, Word
 from lambdas.errors import LimitReached
@@ -122,7 +123,11 @@ def test_the_new_version_waits_until_the_old_run_has_ended(make: Callable[[], Ch
     )
     new = changing.claims()
     assert new == job.current != old
-    assert changing.user.allocation(changing.job_id).settings.priority == 60
+    allocation = changing.user.allocation(changing.job_id)
+    assert allocation.settings.priority == 60
+    ended = changing.queue.read(old)
+    assert ended is not None
+    assert (allocation.before, allocation.previous) == (old, audit_chain.head_of(ended))
     assert changing.user.status_word(changing.job_id) == Word.JOB_QUEUED.body
     assert [event["outcome"] for event in changing.bus.sent if event.get("outcome")] == ["stopped"]
 
