@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any
 
@@ -12,14 +11,13 @@ from botocore.exceptions import ClientError
 from jobferry.aws_errors import code_of, is_missing, typed_errors
 from jobferry.checksums import Checksum, agrees
 from jobferry.errors import TransferFailed
+from jobferry.file_mode import mode_of
 from jobferry.interface import Fetched, Progress
-from jobferry.s3_upload import MODE_METADATA
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CHUNK = 256 * 1024
-_OCTAL = re.compile(r"[0-7]{3,7}")
 
 
 def fetch(
@@ -63,7 +61,7 @@ def fetch(
             f"what was fetched of {path} has not the checksum that S3 states; it was thrown away, "
             "run it again"
         )
-    return Fetched(int(stated["LastModified"].timestamp()), _mode(stated["Metadata"]))
+    return Fetched(int(stated["LastModified"].timestamp()), mode_of(stated["Metadata"]))
 
 
 def _fetch_rest(
@@ -101,8 +99,3 @@ def _left_to_compare(
         if value and not whole:
             return Checksum(algorithm, value)
     return None
-
-
-def _mode(metadata: Mapping[str, str]) -> int | None:
-    stated = metadata.get(MODE_METADATA, "")
-    return int(stated, 8) & 0o777 if _OCTAL.fullmatch(stated) else None

@@ -23,15 +23,13 @@ from s3transfer.manager import TransferConfig, TransferManager
 from jobferry.aws_errors import code_of, is_missing
 from jobferry.checksums import Checksum, agrees
 from jobferry.errors import CloudUnreachable, TransferFailed
+from jobferry.file_mode import MODE_METADATA
 from jobferry.interface import Progress
 from jobferry.upload_plan import LocalFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
-
-MODE_METADATA = "file-permissions"
-"""Object metadata: the permission bits in octal, as AWS DataSync and FSx for Lustre write them."""
 
 PART = 8 * 1024**2
 """Bytes of a part, and of the smallest file that is sent in parts."""
