@@ -181,7 +181,7 @@ def test_a_file_that_arrived_before_the_next_broke_off_is_not_sent_again(
 ) -> None:
     study(tmp_path, 2 * PART, "#!/bin/sh\n")
     (tmp_path / "study/other").write_bytes(os.urandom(2 * PART))
-    job = f"large/{uuid.uuid4().hex[:8]}"
+    job = f"transfer-parts/{uuid.uuid4().hex[:8]}"
     submit = ("submit", "study", "--job", job, "--via", "s3")
     assert shell.run(*submit, after=3 * PART) == 130
     assert shell.run(*submit) == 0
@@ -200,7 +200,7 @@ def test_an_object_of_parts_is_compared_with_the_checksum_of_its_parts(
     via: str,
     algorithm: str,
 ) -> None:
-    job = f"large/{uuid.uuid4().hex[:8]}"
+    job = f"transfer-parts/{uuid.uuid4().hex[:8]}"
     site.upload(job, "#!/bin/sh\n")
     site.wait_for(job, "JOB_QUEUED")
     content = os.urandom(2 * PART + 4)
