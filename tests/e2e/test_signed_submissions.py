@@ -59,6 +59,17 @@ def test_a_directory_that_was_signed_before_is_submitted_as_it_is(
     assert trust.ledger == [job]
 
 
+def test_a_sweep_runs_with_the_values_that_were_signed(shell: Shell, trust: Trust) -> None:
+    job = _job()
+    source = _directory(trust, job)
+    (source / "aws-job-run.sh").write_text(trust.script(f"{job}-$alpha"))
+    (trust.home / "values.csv").write_text("alpha\n1\n2\n")
+    signed = ("--sign", str(trust.keys["alice"]))
+    shell.run("submit", str(source), "--job", job, "--sweep", "values.csv", *signed)
+    assert trust.site.run_to_end(job) == "JOB_COMPLETE", trust.site.details(job)
+    assert sorted(trust.ledger) == [f"{job}-1", f"{job}-2"]
+
+
 def test_a_job_is_signed_for_one_site(shell: Shell, trust: Trust) -> None:
     source = _directory(trust, _job())
     signed = ("--sign", str(trust.keys["alice"]))
