@@ -142,8 +142,13 @@ class Gate:
     # ---- rules ----
 
     def _check_script(self, apart: JobDirectory, policy: Policy, bounds: Bounds) -> None:
-        if policy.scripts is not None and sha256_of(apart.tree, SCRIPT) not in policy.scripts:
-            raise Refused(f"the SHA-256 of {SCRIPT} is not among those that may run (scripts)")
+        if policy.scripts is not None:
+            digest = sha256_of(apart.tree, SCRIPT)
+            if digest not in policy.scripts:
+                raise Refused(
+                    f"the SHA-256 of {SCRIPT} is not among those that may run (scripts); the "
+                    f"site's administrator can add 'sha256:{digest}'"
+                )
         if bounds != Bounds():
             script = apart.tree.read(SCRIPT, MAX_SCRIPT).decode(errors="surrogateescape")
             scheduler = self._place.scheduler
