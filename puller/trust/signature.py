@@ -36,6 +36,15 @@ class SignersFile:
     revoked: Path | None = None
 
 
+def openssh_environment(path: str | None) -> dict[str, str]:
+    """The environment in which OpenSSH's programs are looked for, whoever starts the puller.
+
+    Args:
+        path: the setting `path`; without one, what the system's default PATH leads to.
+    """
+    return {"PATH": path or os.defpath}
+
+
 class SignatureTool:
     """`ssh-keygen` as far as it verifies."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,7 +27,12 @@ from puller.sweep_values import sweep_in
 from puller.trust.policy import Policy
 from puller.trust.run_counts import Run, RunCounts
 from puller.trust.session_keys import SessionKey, SessionKeys, narrowed, signers_lines
-from puller.trust.signature import SignatureTool, SignersFile, chosen_signer
+from puller.trust.signature import (
+    SignatureTool,
+    SignersFile,
+    chosen_signer,
+    openssh_environment,
+)
 from puller.trust.staged_bytes import check_staged
 
 _SIGNATURE_BYTES = 64 * 1024
@@ -70,7 +74,7 @@ class Verification:
         self._settings = settings
         self._clock = clock
         self._runs = RunCounts(settings.state)
-        self._tool = SignatureTool({"PATH": settings.path or os.defpath})
+        self._tool = SignatureTool(openssh_environment(settings.path))
 
     def verified(self, record: Record, staged: JobDirectory, policy: Policy) -> SignedJob:
         """Verify a staged job, and give its files the signed modes.
