@@ -92,6 +92,24 @@ def _chosen(name: str, stated: str | None, allowed: tuple[str, ...] | None) -> s
     return stated
 
 
+SCRIPT_DRIVER = "script"
+"""Nomad's word here for a scheduler script as it stands: a job that names no driver is one."""
+
+
+def check_drivers(settings: JobSettings, allowed: tuple[str, ...] | None) -> None:
+    """Refuse a job whose tasks have other drivers than the policy allows.
+
+    Raises:
+        Refused: there is such a task.
+    """
+    for driver in settings.drivers or (SCRIPT_DRIVER,):
+        if allowed is not None and driver not in allowed:
+            raise Refused(
+                f"the driver {driver!r} is not among {', '.join(allowed)} (drivers); name one of "
+                f"these, or {_ASK}"
+            )
+
+
 _HARMLESS: Mapping[str, frozenset[str]] = {
     "slurm": frozenset(
         [

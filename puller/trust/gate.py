@@ -23,6 +23,7 @@ from puller.trust.bounds import (
     artifact_problem,
     bounded,
     check_directives,
+    check_drivers,
     handed_on,
     with_nodes,
 )
@@ -100,6 +101,7 @@ class Gate:
                 signed = self._verification.verified(record, apart, policy)
                 settings, bounds = signed.settings, with_nodes(bounds, signed.max_nodes)
             self._check_script(apart, policy, bounds)
+            check_drivers(settings, policy.drivers)
             allocation = replace(record.allocation, settings=bounded(settings, bounds))
             record = replace(record, allocation=allocation)
             self._keep_waiting(policy)

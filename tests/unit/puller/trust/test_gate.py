@@ -51,6 +51,20 @@ def test_the_rows_of_a_signed_sweep_are_its_elements(site: SignedSite) -> None:
         gate.admit(record)
 
 
+def test_a_job_may_have_the_drivers_that_the_policy_lists(site: SignedSite) -> None:
+    site.policy('drivers = ["exec", "java"]\n', required=False)
+    for drivers in (("java",), ("exec", "java")):
+        gate, record = site.gate(), site.record(settings=JobSettings(drivers=drivers))
+        site.stage(gate, record, {"aws-job-run.sh": b"#!/bin/sh\n"})
+        gate.admit(record)
+        site.settings.state.joinpath("journal", f"{record.id}.json").unlink()
+    for drivers, named in (((), "script"), (("docker", "exec"), "docker")):
+        gate, record = site.gate(), site.record(settings=JobSettings(drivers=drivers))
+        site.stage(gate, record, {"aws-job-run.sh": b"#!/bin/sh\n"})
+        with pytest.raises(Refused, match=rf"driver '{named}' is not among exec, java \(drivers\)"):
+            gate.admit(record)
+
+
 def test_without_a_signed_settings_file_the_table_states_nothing(site: SignedSite) -> None:
     gate, record = site.gate(), site.record(settings=JobSettings(queue="forged"))
     site.stage(gate, record, site.signed())
