@@ -98,6 +98,8 @@ def test_a_bucket_or_no_deployment_with_an_api_is_s3() -> None:
         (403, {"message": "Forbidden"}, CloudRefused, 4),
         (403, {"message": "The security token is expired"}, ConfigurationError, 3),
         (503, {"message": "Service Unavailable"}, CloudUnreachable, 1),
+        (429, {"message": "Too Many Requests"}, CloudUnreachable, 1),
+        (429, {"Error": "site dc1 has a limit of 4 jobs a day (jobs_a_day)"}, CloudRefused, 4),
         (418, None, CloudRefused, 4),
     ],
 )
