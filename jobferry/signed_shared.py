@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from job_protocol.file_mode import mode_of
 from job_protocol.job_settings import SharedInput
 from job_protocol.object_keys import SETTINGS, Problem
 from job_protocol.settings_document import SettingsDocumentError, read_settings
@@ -19,7 +20,6 @@ from job_protocol.shared_places import place_of
 from job_protocol.signed_manifest import SignedInput
 from jobferry.aws_errors import is_missing, typed_errors
 from jobferry.errors import SigningFailed, UploadRefused
-from jobferry.file_mode import mode_of
 from jobferry.shared_inputs import SharedUpload
 from jobferry.upload_plan import Upload
 
