@@ -195,7 +195,7 @@ class ApiClient:
             else:
                 if answer.status < 300:
                     return answer
-                if not (left and passing(answer.status)):
+                if not (left and passing(answer.status, answer.content)):
                     break
             self._sleep(_PAUSE * 2 ** (tries - 1 - left))
         raise typed_refusal(answer.status, answer.content, doing, token=self._token is not None)

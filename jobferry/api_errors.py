@@ -24,13 +24,18 @@ _COMMANDS = {
     "GET /v1/jobs": "job status",
     "GET /v1/nodes": "site list",
     "GET /v1/sites": "site list",
+    "client/fs/ls": "alloc fs ALLOC",
 }
 """What a remedy asks for in the API's words, and the command that does it; longer ones first."""
 
 
-def passing(status: int) -> bool:
-    """Whether the same request may be granted a little later."""
-    return status in _PASSING
+def passing(status: int, body: bytes) -> bool:
+    """Whether the same request may be granted a little later.
+
+    Too many requests at once pass; a limit of the site, which the API tells in its own words, does
+    not: somebody has to do something about it.
+    """
+    return status in _PASSING and not (status == 429 and "Error" in _document(body))
 
 
 def typed_refusal(status: int, body: bytes, doing: str, *, token: bool) -> JobferryError:
@@ -48,7 +53,7 @@ def typed_refusal(status: int, body: bytes, doing: str, *, token: bool) -> Jobfe
     sentence = f"cannot {doing}: {said}" + (f"; {remedy}" if remedy else "")
     if status in (401, 403) and "Error" not in document:
         return _not_let_in(sentence, said, token=token)
-    if passing(status):
+    if passing(status, body):
         return CloudUnreachable(f"{sentence}; try again later")
     problems = document.get("Problems") or []
     lines = [

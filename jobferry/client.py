@@ -134,7 +134,7 @@ class Client:
         if table is not None:
             upload = with_sweep(upload, table, place_of(source, table))
         upload = upload_plan.joined(upload, own, folders, chosen=job is not None)
-        before = self._access.report(job_id)
+        before = None if job is None else self._access.report(job_id)  # a new id is nobody's yet
         if before is not None and before.active:
             raise JobActive(
                 f"job {job_id!r} is still active ({before.word}); wait for its end "
@@ -143,7 +143,9 @@ class Client:
         if before is not None:
             upload = upload_plan.without_earlier_settings(upload)
         if sign is not None:
-            also = signed_shared(upload, shared.uploads, self._access.shared_objects)
+            also = signed_shared(
+                upload, shared.uploads, self._access.shared_objects, self._access.bucket
+            )
             upload = sign.applied_to(upload, self._site, datetime.now(UTC), also)
         told = progress(upload.size + sum(one.size for one in shared.uploads))
         for one in shared.uploads:

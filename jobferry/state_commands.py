@@ -125,10 +125,15 @@ def stop(job: str, as_json: bool, **place: Any) -> None:
     report = client_of(place).job(job).stop()
     if as_json:
         print_json({"job": job, "asked": not report.dead})
-    elif report.dead:
-        say(f"job {printable(job)} has ended already ({report.outcome})")
     else:
-        say(f"job {printable(job)} has been asked to stop; see jobferry wait")
+        say(what_comes_of_stop(job, report))
+
+
+def what_comes_of_stop(job: str, before: Report) -> str:
+    """What was done about a job that was to end, by its state before."""
+    if before.dead:
+        return f"job {printable(job)} has ended already ({before.outcome})"
+    return f"job {printable(job)} has been asked to stop; see jobferry wait"
 
 
 @click.command(

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from job_protocol import object_keys
-
-MODE_METADATA = "file-permissions"
+from job_protocol.file_mode import MODE_METADATA
 
 _PAGE = 1000
 _URL_SECONDS = 3600

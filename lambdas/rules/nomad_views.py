@@ -67,6 +67,7 @@ def job_view(job: Job, allocation: Allocation | None, waiting: Iterable[str]) ->
     told = allocation is not None and allocation.desired is Desired.STOP
     return {
         **_common(job),
+        "Name": (settings.name if settings else None) or job.id,
         "Priority": allocation.priority if allocation else DEFAULT_PRIORITY,
         "Region": "global",
         "Meta": None,
@@ -284,12 +285,14 @@ def _task_state(allocation: Allocation, element: Element | None) -> dict[str, An
     else:
         running = status in (ClientStatus.RUNNING, ClientStatus.PUBLISHING)
         state = "running" if running else "pending"
-    steps: Mapping[str, int | None] = {
-        "Received": allocation.claimed_at,
-        "Driver": allocation.submitted_at,
-        "Started": allocation.started_at,
-        "Terminated": allocation.ended_at,
-    }
+    exited = "" if code is None else f"Exit Code: {code}"
+    about_all = message_of(allocation) if element is None else None
+    steps = (
+        ("Received", allocation.claimed_at, f"the puller of site {allocation.site} took it"),
+        ("Driver", allocation.submitted_at, f"{allocation.scheduler} took it"),
+        ("Started", allocation.started_at, "the script runs"),
+        ("Terminated", allocation.ended_at, about_all or exited),
+    )
     return {
         "State": state,
         "Failed": status in (ClientStatus.FAILED, ClientStatus.LOST),
@@ -301,9 +304,9 @@ def _task_state(allocation: Allocation, element: Element | None) -> dict[str, An
                 "Type": kind,
                 "Time": nanoseconds(time),
                 "ExitCode": (code or 0) if kind == "Terminated" else 0,
-                "DisplayMessage": (message_of(allocation) or "") if kind == "Terminated" else "",
+                "DisplayMessage": message,
             }
-            for kind, time in steps.items()
+            for kind, time, message in steps
             if time is not None
         ],
     }

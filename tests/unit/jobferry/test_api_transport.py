@@ -98,6 +98,8 @@ def test_a_bucket_or_no_deployment_with_an_api_is_s3() -> None:
         (403, {"message": "Forbidden"}, CloudRefused, 4),
         (403, {"message": "The security token is expired"}, ConfigurationError, 3),
         (503, {"message": "Service Unavailable"}, CloudUnreachable, 1),
+        (429, {"message": "Too Many Requests"}, CloudUnreachable, 1),
+        (429, {"Error": "site dc1 has a limit of 2 jobs", "Remedy": "wait"}, CloudRefused, 4),
         (418, None, CloudRefused, 4),
     ],
 )
@@ -107,6 +109,12 @@ def test_refusals_become_exit_codes(
     error = typed_refusal(status, json.dumps(body).encode(), "read it", token=False)
     assert (type(error), error.exit_code) == (kind, code)
     assert str(error).startswith("cannot read it: ")
+
+
+def test_a_limit_of_the_site_is_told_with_its_own_remedy_alone() -> None:
+    body = {"Error": "site dc1 has a limit of 2 jobs", "Remedy": "wait until some end"}
+    error = typed_refusal(429, json.dumps(body).encode(), "submit it", token=False)
+    assert str(error) == "cannot submit it: site dc1 has a limit of 2 jobs; wait until some end"
 
 
 def test_a_refused_token_is_a_matter_of_configuration() -> None:

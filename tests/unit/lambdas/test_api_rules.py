@@ -50,8 +50,9 @@ def test_a_token_has_its_scopes_and_sites_and_never_manages_tokens() -> None:
     assert (caller.name, caller.token) == ("token:ci", "a")
     assert caller.may_use("dc1")
     assert not caller.may_use("osaka")
-    with pytest.raises(Refused, match="Permission denied"):
+    with pytest.raises(Refused, match="Permission denied") as denied:
         caller.must(Access.MANAGE)
+    assert "AWS credentials" in denied.value.remedy
     assert caller_of({"lambda": context | {"sites": ""}}).may_use("osaka")
 
 
