@@ -15,6 +15,14 @@ def _derive(*parts: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, "\n".join(f"{len(part)}:{part}" for part in parts)))
 
 
+def is_allocation_id(text: str) -> bool:
+    """Whether it is an id as jobferry writes it: of the ways to write a UUID there is one."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
 def first_allocation(site: str, job_id: str, upload_version: str) -> str:
     """The id of the allocation that an accepted upload causes."""
     return _derive("allocation", site, job_id, upload_version)

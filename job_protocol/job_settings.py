@@ -134,6 +134,8 @@ class JobSettings:
             `[...]`. The job's own outputs always are.
         small_artifacts: bytes up to which a file of an artifact is pushed with the results though
             the job did not change it; None pushes none.
+        drivers: the drivers of a Nomad job's tasks, for the site's policy; none for a job that is a
+            script and nothing more.
         depends_on: what must come before the job. An admitted allocation has none: the job says
             what it waits for.
     """
@@ -155,6 +157,7 @@ class JobSettings:
     artifacts: tuple[Artifact, ...] = decoded_by(_artifacts, default=())
     logs: tuple[str, ...] = decoded_by(tuple, default=())
     small_artifacts: int | None = None
+    drivers: tuple[str, ...] = decoded_by(tuple, default=())
     depends_on: tuple[Dependency, ...] = decoded_by(dependencies, default=())
 
     @property

@@ -115,11 +115,14 @@ class Client:
                 `queue`, `retries`, `results`, `exclude` and `depends_on`, as in `aws-job.json`.
 
         Raises:
+            UsageError: it is to be signed for several sites.
             UploadRefused: it cannot become a job as it stands; nothing was uploaded.
             SigningFailed: it could not be signed; nothing was uploaded.
             JobActive: the job has not ended.
             TransferFailed: a file cannot be read; the job was not submitted.
         """
+        if sign is not None and sites:
+            raise UsageError(f"a job is signed for one site: state one of {', '.join(sites)}")
         source = Path(path).absolute()
         job_id = job or upload_plan.new_job_id(source, datetime.now(UTC), secrets.token_hex(2))
         own: tuple[upload_plan.LocalFile, ...] = ()

@@ -145,6 +145,8 @@ class ApiAccess:
             The job id: that of an upload that broke off, if this is the same one.
         """
         document = script_document(upload)
+        if upload.signed is not None:
+            sites = (upload.signed.site,)
         doing = f"submit job {upload.job_id!r}"
         if not document.announced:
             body = self._body(document, upload, sites)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from job_protocol.object_keys import SCRIPT, SETTINGS, Problem
+from job_protocol.object_keys import SCRIPT, SETTINGS, SIGNATURE, SIGNED, Problem
 from jobferry.checksums import sha256_parts
 from jobferry.errors import TransferFailed, UploadRefused
 from jobferry.upload_plan import LocalFile, Upload
@@ -54,7 +54,8 @@ def script_document(upload: Upload) -> ScriptDocument:
         UploadRefused: the API cannot take it.
         TransferFailed: a file cannot be read.
     """
-    inline, announced = _split(upload.files)
+    made = _made(upload)
+    inline, announced = _split(upload.files, MOST_INLINE - sum(map(len, made.values())))
     if len(announced) > MOST_ANNOUNCED:
         raise UploadRefused(
             [
@@ -67,23 +68,31 @@ def script_document(upload: Upload) -> ScriptDocument:
         )
     body: dict[str, Any] = {"Script": _script(upload)}
     rows = [_inline(file.path, _content(file), file.mode) for file in inline]
+    rows += [{"Path": path, **_text(content)} for path, content in made.items()]
     rows += [{"Path": folder, "Content": ""} for folder in upload.folders]
     if rows:
         body["Files"] = rows
     if announced:
         body["Uploads"] = [_announced(file) for file in announced]
-    settings = _settings(upload)
-    if settings:
-        body["Settings"] = settings
     return ScriptDocument(body, {file.path: file for file in announced})
 
 
-def _split(files: Sequence[LocalFile]) -> tuple[list[LocalFile], list[LocalFile]]:
+def _made(upload: Upload) -> dict[str, bytes]:
+    """The files of a submission that lie nowhere, byte for byte: a signature counts for these."""
+    made = {} if upload.settings is None else {SETTINGS: upload.settings}
+    if upload.signed is not None:
+        made |= {SIGNED: upload.signed.document, SIGNATURE: upload.signed.signature}
+    if sum(map(len, made.values())) > MOST_INLINE:
+        what = f"{', '.join(made)} have more than {MOST_INLINE} bytes together"
+        raise UploadRefused([Problem(upload.job_id, what, "submit over S3 (--via s3)")])
+    return made
+
+
+def _split(files: Sequence[LocalFile], left: int) -> tuple[list[LocalFile], list[LocalFile]]:
     """The files that fit into the document, the smallest first, and the others."""
-    others = [file for file in files if file.path not in (SCRIPT, SETTINGS)]
+    others = [file for file in files if file.path != SCRIPT]
     inline: list[LocalFile] = []
-    left = MOST_INLINE
-    for file in sorted(others, key=lambda file: (file.size, file.path)):
+    for file in sorted(others, key=lambda file: (file.path != SETTINGS, file.size, file.path)):
         if file.size > left:
             break
         left -= file.size
@@ -103,26 +112,15 @@ def _script(upload: Upload) -> str:
         raise UploadRefused([problem]) from error
 
 
-def _settings(upload: Upload) -> Any:
-    content = upload.settings
-    if content is None:
-        file = next((file for file in upload.files if file.path == SETTINGS), None)
-        if file is None:
-            return None
-        content = _content(file)
-    try:
-        return json.loads(content)
-    except ValueError as error:
-        problem = Problem(SETTINGS, f"not valid JSON: {error}", "correct the file")
-        raise UploadRefused([problem]) from error
-
-
 def _inline(path: str, content: bytes, mode: int) -> dict[str, Any]:
-    row: dict[str, Any] = {"Path": path, "Mode": f"{mode:04o}"}
+    return {"Path": path, "Mode": f"{mode:04o}", **_text(content)}
+
+
+def _text(content: bytes) -> dict[str, str]:
     try:
-        return {**row, "Content": content.decode()}
+        return {"Content": content.decode()}
     except UnicodeDecodeError:
-        return {**row, "Content": base64.b64encode(content).decode(), "Encoding": "base64"}
+        return {"Content": base64.b64encode(content).decode(), "Encoding": "base64"}
 
 
 def _announced(file: LocalFile) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Signing:
         upload = without_signature(upload)
         jobs = signed_jobs(upload, (upload.job_id,), (), self.runs, also)
         document = self.document((jobs,), site, now)
-        return replace(upload, signed=Signed(document, self.signature(document)))
+        return replace(upload, signed=Signed(site, document, self.signature(document)))
 
     def document(self, jobs: Iterable[SignedJobs], site: str, now: datetime) -> bytes:
         """What is signed.

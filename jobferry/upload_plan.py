@@ -54,10 +54,12 @@ class Signed:
     """A signed document.
 
     Attributes:
+        site: the site that it was signed for.
         document: content of `aws-job-signed.txt`.
         signature: content of `aws-job-signed.txt.sig`.
     """
 
+    site: str
     document: bytes
     signature: bytes
 

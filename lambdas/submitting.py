@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from job_protocol import identifiers, object_keys
 from job_protocol.items import from_attributes
@@ -136,7 +135,7 @@ class Submitting:
         self, job_id: str, job: Job | None, submission: Submission, submitter: Submitter
     ) -> JobSettings:
         self._examine_place(job_id, job)
-        settings, problems = _read_settings(submission.settings)
+        settings, problems = _read_settings(submission)
         problems += content_problems(job_id, submission, self.runs.site.limits)
         came = {file.path: file.content for file in submission.files}
         if settings.sweep in came:
@@ -271,13 +270,17 @@ def _settings_file(submission: Submission) -> tuple[InlineFile, ...]:
     return (InlineFile(path=object_keys.SETTINGS, content=f"{text}\n".encode()),)
 
 
-def _read_settings(settings: Mapping[str, Any] | None) -> tuple[JobSettings, list[Problem]]:
-    if not settings:
+def _read_settings(submission: Submission) -> tuple[JobSettings, list[Problem]]:
+    came = (file.content for file in submission.files if file.path == object_keys.SETTINGS)
+    content = next(came, None)
+    if content is None and not submission.settings:
         return JobSettings(), []
     # pydantic is imported only by submissions that have settings: it costs a cold start 0.1 s.
     from lambdas.rules.settings_form import parse_settings
 
-    return parse_settings("Settings", json.dumps(settings).encode())
+    if content is None:
+        return parse_settings("Settings", json.dumps(submission.settings).encode())
+    return parse_settings(object_keys.SETTINGS, content)
 
 
 def _wrong(problems: list[Problem]) -> Refused:

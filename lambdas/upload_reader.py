@@ -131,10 +131,6 @@ def _read_settings(
     body = bucket.read(key, version.version, MAX_SETTINGS_BYTES + 1)
     if body is None:
         return JobSettings(), [_gone(key)]
-    if len(body) > MAX_SETTINGS_BYTES:
-        return JobSettings(), [
-            Problem(key, f"it has more than {MAX_SETTINGS_BYTES} bytes", "make it smaller")
-        ]
     return parse_settings(key, body)
 
 

@@ -38,6 +38,12 @@ class Bringing:
             StagingError: they cannot be had now.
         """
         allocation = record.allocation
+        if problems := object_keys.job_id_problems(allocation.job):
+            return self._lifecycle.end_unsubmitted(
+                record,
+                ClientStatus.FAILED,
+                f"{problems[0].problem}, so it can have no directory here; {problems[0].remedy}",
+            )
         try:
             tasks_of(allocation, self._place.scheduler.task_numbers)
             manifest = self.manifest_of(allocation)

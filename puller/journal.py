@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from job_protocol.allocation import Allocation
+from job_protocol.identifiers import is_allocation_id
 from job_protocol.items import from_attributes, to_attributes
 from job_protocol.states import ClientStatus
 from puller.durable_file import write_durably
@@ -317,7 +318,7 @@ class Journal:
 
     def _path(self, allocation_id: str) -> Path:
         """The record's file. An id has one way to be written: no other names the same file."""
-        if str(uuid.UUID(allocation_id)) != allocation_id:
+        if not is_allocation_id(allocation_id):
             raise JournalError(f"{allocation_id!r} is not an allocation's id as jobferry writes it")
         return self._folder / f"{allocation_id}.json"
 

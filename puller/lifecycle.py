@@ -296,8 +296,9 @@ class Lifecycle:
                 told(record),
                 error,
             )
-        control = control_directory(self.place.settings.jobs_dir, record.id).path
-        shutil.rmtree(control, ignore_errors=True)
+        with suppress(OSError):  # there may be no jobs directory yet
+            control = control_directory(self.place.settings.jobs_dir, record.id)
+            shutil.rmtree(control.path, ignore_errors=True)
         with suppress(OSError):
             self.place.submission_lock(record.id).unlink()
         self.place.journal.forget(record)

@@ -94,7 +94,7 @@ class Publishing:
         if record.end is None or record.scheduler_id is None:
             return self._lifecycle.write_end(record, None)
         if (waits := self._lifecycle.guard.why_results_wait()) is not None:
-            return self._lifecycle.report(record, record.reported, waits)
+            return self._lifecycle.report(record, ClientStatus.PUBLISHING, waits)
         settings = self._place.settings
         directory = JobDirectory(settings.jobs_dir, record.allocation.job)
         control = control_directory(settings.jobs_dir, record.id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from job_protocol.identifiers import is_allocation_id
 from job_protocol.site_records import Heartbeat
 from puller import __version__
 from puller.cloud.waiting import Waiting
@@ -61,11 +62,15 @@ class Outcome:
         What lasts is logged once, and not by every pass of a puller that lingers.
         """
         if isinstance(error, CloudRefused):
-            self.refused = self.refused or str(error)
-            self._tell(logging.ERROR, f"{about}: {error}")
+            self.refuse(str(error), f"{about}: {error}")
         elif self.unreachable is None:
             self.unreachable = str(error)
             self._tell(logging.WARNING, f"{about}: {error}")
+
+    def refuse(self, why: str, text: str | None = None) -> None:
+        """Remember why nothing is taken, and log it: `text`, else the same words."""
+        self.refused = self.refused or why
+        self._tell(logging.ERROR, text or why)
 
     def _tell(self, level: int, text: str) -> None:
         if text not in self.told:
@@ -91,6 +96,8 @@ class SitePass:
         self._active = 0
         self._told: set[str] = set()
         self._cannot_claim: str | None = None
+        self._said: str | None = None
+        self._strange: set[str] = set()
         self._tell_after = 0.0
 
     @cached_property
@@ -126,7 +133,7 @@ class SitePass:
         if waiting is not None:
             self._stop(waiting, mine, outcome)
             self._claim(waiting, mine, outcome)
-            self._tell_that_nothing_can_be_claimed(outcome)
+            self._tell_whether_anything_can_be_claimed(outcome)
             # One after the other: they share the folder of what is being removed.
             self._in_parallel(self._purge_one, waiting.purges, outcome, at_once=1)
         if outcome.unreachable is None and outcome.refused is None:
@@ -146,6 +153,7 @@ class SitePass:
         if active is not None:
             self._active = active
         now = self._place.clock()
+        cannot_claim = self._cannot_claim
         self._place.queue.beat(
             Heartbeat(
                 site=self._place.settings.site,
@@ -156,10 +164,11 @@ class SitePass:
                 lingering=self._lingering,
                 version=__version__,
                 active=self._active,
-                problem=self._cannot_claim or self._switched_off(),
+                problem=cannot_claim or self._switched_off(),
             )
         )
         self._beaten_at = now
+        self._said = cannot_claim
 
     def _switched_off(self) -> str | None:
         if self._place.may_submit():
@@ -230,34 +239,44 @@ class SitePass:
         return record
 
     def _claim(self, waiting: Waiting, mine: dict[str, Record], outcome: Outcome) -> None:
+        self._cannot_claim = None
         control = waiting.control
         if control.drain or not waiting.pending or not self._place.may_submit():
             return
         if control.least_puller_version and _version(__version__) < _version(
             control.least_puller_version
         ):
-            outcome.refused = (
+            self._cannot_claim = (
                 f"this puller is version {__version__}; the site {control.site} wants at least "
                 f"{control.least_puller_version}: install the newer one"
             )
-            _LOG.error("%s", outcome.refused)
+        else:
+            self._cannot_claim = self._steps.lifecycle.guard.problem()
+        if self._cannot_claim is not None:
+            outcome.refuse(self._cannot_claim)
             return
-        if (problem := self._steps.lifecycle.guard.problem()) is not None:
-            outcome.refused = problem
-            _LOG.error("%s", problem)
-            return
-        wanted = [a for a in waiting.pending if a not in mine][: self._free(mine)]
+        wanted = []
+        for one in waiting.pending:
+            if not is_allocation_id(one):
+                self._tell_strange(one)
+            elif one not in mine:
+                wanted.append(one)
+        wanted = wanted[: self._free(mine)]
         self._in_parallel(self._claim_one, wanted, outcome)
 
-    def _tell_that_nothing_can_be_claimed(self, outcome: Outcome) -> None:
+    def _tell_strange(self, what: str) -> None:
+        if what not in self._strange:
+            _LOG.warning("%r in the queue is no allocation's id as jobferry writes it", what)
+            self._strange.add(what)
+
+    def _tell_whether_anything_can_be_claimed(self, outcome: Outcome) -> None:
         """Say so in the sign of life: what was never claimed has no other voice."""
-        if self._cannot_claim is None:
+        if self._cannot_claim == self._said:
             return
         try:
             self.beat()
         except (CloudUnreachable, CloudRefused) as error:
             outcome.note(error)
-        self._cannot_claim = None
 
     def _claim_one(self, allocation_id: str) -> Record | None:
         try:

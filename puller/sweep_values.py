@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from job_protocol.allocation import Allocation
-from job_protocol.sweep import MAX_SWEEP_BYTES, ROWS_IN_A_FILE, SweepError, read_sweep
+from job_protocol.sweep import MAX_SWEEP_BYTES, ROWS_IN_A_FILE, Sweep, SweepError, read_sweep
 from puller.confined_tree import ConfinedTree
 from puller.errors import UnsafePath
 
 _NAME = "sweep"
+
+
+def sweep_in(job: ConfinedTree, path: str) -> Sweep:
+    """The table of a job's sweep.
+
+    Args:
+        job: its job directory.
+        path: of the table in it.
+
+    Raises:
+        SweepError: there is none; the message names it.
+        OSError: it cannot be read now.
+    """
+    try:
+        return read_sweep(job.read(path, MAX_SWEEP_BYTES + 1))
+    except (SweepError, FileNotFoundError, UnsafePath) as error:
+        raise SweepError(f"the sweep {path}: {error}") from error
 
 
 def leave_values(allocation: Allocation, job: ConfinedTree, control: ConfinedTree) -> int | None:
@@ -28,10 +45,7 @@ def leave_values(allocation: Allocation, job: ConfinedTree, control: ConfinedTre
     path = allocation.settings.sweep
     if path is None:
         return None
-    try:
-        sweep = read_sweep(job.read(path, MAX_SWEEP_BYTES + 1))
-    except (SweepError, FileNotFoundError, UnsafePath) as error:
-        raise SweepError(f"the sweep {path}: {error}") from error
+    sweep = sweep_in(job, path)
     if len(sweep.rows) != (allocation.settings.count or 1):
         raise SweepError(
             f"the sweep {path} has {len(sweep.rows)} rows of values, and the job "

@@ -22,7 +22,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
         Script=("string", "The content of `aws-job-run.sh`; begins with `#!`."),
         Files=("[InlineFile]", "Small files; a request may have 6 MB in all."),
         Uploads=("[AnnouncedFile]", "Larger files, which the client puts into the bucket."),
-        Settings=("Settings", "The settings, as in `aws-job.json`."),
+        Settings=("Settings", "The settings, unless `Files` has `aws-job.json` itself."),
         TaskToken=("string", "A task token of Step Functions, answered at the job's end."),
     ),
     "InlineFile": taken(

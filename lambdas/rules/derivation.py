@@ -146,7 +146,7 @@ def message_of(allocation: Allocation) -> str | None:
         case ClientStatus.RUNNING:
             return f"{where} runs{words}{_progress(allocation)}"
         case ClientStatus.PUBLISHING:
-            return f"{where} has ended; its results are being pushed"
+            return f"{where} has ended; {allocation.reason or 'its results are being pushed'}"
         case ClientStatus.COMPLETE:
             return None
         case ClientStatus.STOPPED:

@@ -230,6 +230,10 @@ def parse_settings(key: str, body: bytes) -> tuple[JobSettings, list[Problem]]:
     Returns:
         The settings (defaults where something is wrong) and every problem found.
     """
+    if len(body) > MAX_SETTINGS_BYTES:
+        return JobSettings(), [
+            Problem(key, f"it has more than {MAX_SETTINGS_BYTES} bytes", "make it smaller")
+        ]
     try:
         form = SettingsForm.model_validate_json(body)
     except ValidationError as error:

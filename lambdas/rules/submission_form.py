@@ -256,6 +256,8 @@ def _unique(reader: _Reader, submission: Submission) -> None:
     for path in inline + [file.path for file in submission.uploads]:
         if path in seen:
             reader.wrong(path, "the path is stated twice", "state each file once")
-        if path == object_keys.SETTINGS:
-            reader.wrong(path, "settings are no file here", "state them as Settings")
         seen.add(path)
+    if object_keys.SETTINGS in seen and submission.settings is not None:
+        reader.wrong(object_keys.SETTINGS, "settings are stated in Settings too", "state them once")
+    if object_keys.SETTINGS in {file.path for file in submission.uploads}:
+        reader.wrong(object_keys.SETTINGS, "settings come with the document", "put them into Files")

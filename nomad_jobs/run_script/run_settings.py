@@ -51,6 +51,7 @@ def run_settings(job: JobSpecification, facts: RunFacts) -> JobSettings:
         artifacts=staged_artifacts(job, facts),
         logs=_logs(job),
         small_artifacts=SMALL_ARTIFACT if has_artifacts(job) else None,
+        drivers=tuple(sorted({task.driver for group in job.groups for task in group.tasks})),
     )
 
 

@@ -94,7 +94,7 @@ def _checks(invocation: Invocation, settings: Settings) -> Iterator[tuple[str, C
     yield "directories", site.directories
     yield "disk", site.disks
     yield "kill switch", site.kill_switch
-    yield "policy", PolicyExamination(settings, environment).findings
+    yield "policy", PolicyExamination(settings).findings
     yield "scheduler", site.scheduler
     yield "login shell", site.login_shell
     yield "artifacts", site.artifacts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from puller.administration.finding import Finding, fail, ok, warn
@@ -12,7 +12,7 @@ from puller.errors import NotNow, SchedulerUnavailable
 from puller.schedulers.runner import Run, run_command
 from puller.settings import Settings
 from puller.trust.policy import Policy, load_policy
-from puller.trust.signature import LEAST_OPENSSH
+from puller.trust.signature import LEAST_OPENSSH, openssh_environment
 
 _VERSION = re.compile(r"OpenSSH(?:_for_Windows)?_([0-9]+)\.([0-9]+)")
 
@@ -20,18 +20,14 @@ _VERSION = re.compile(r"OpenSSH(?:_for_Windows)?_([0-9]+)\.([0-9]+)")
 class PolicyExamination:
     """The checks of a policy."""
 
-    def __init__(
-        self, settings: Settings, environment: Mapping[str, str], run: Run = run_command
-    ) -> None:
+    def __init__(self, settings: Settings, run: Run = run_command) -> None:
         """Examine the policy of a site.
 
         Args:
             settings: the puller's settings.
-            environment: of the commands.
             run: runs a command.
         """
         self._settings = settings
-        self._environment = environment
         self._run = run
 
     def findings(self) -> Iterator[Finding]:
@@ -67,7 +63,8 @@ class PolicyExamination:
 
     def _openssh(self) -> Finding:
         try:
-            said = self._run(["ssh", "-V"], environment=self._environment)
+            environment = openssh_environment(self._settings.path)
+            said = self._run(["ssh", "-V"], environment=environment)
         except SchedulerUnavailable as error:
             return fail("OpenSSH", str(error), "install OpenSSH's client, 8.2 or newer")
         found = _VERSION.search(said.stderr + said.stdout)
@@ -77,8 +74,8 @@ class PolicyExamination:
                 "OpenSSH",
                 f"{said.says} cannot verify signatures: 8.2 or newer is needed, and until then "
                 "nothing is submitted",
-                'install a newer one, or set signatures = "off" and list the SHA-256 of each '
-                "script that may run in `scripts`",
+                'install a newer one and name its folder in `path`, or set signatures = "off" and '
+                "list the SHA-256 of each script that may run in `scripts`",
             )
         return ok("OpenSSH", said.says)
 

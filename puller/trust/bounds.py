@@ -23,6 +23,7 @@ class Bounds:
         queues: the queues that may be used; a job that states none gets the first.
         accounts: the accounts that may be charged; a job that states none gets the first.
         any_directives: whether a script's own directives may ask for what cannot be seen here.
+        nodes_rule: what bounds the nodes, for messages.
     """
 
     nodes: int | None = None
@@ -34,13 +35,18 @@ class Bounds:
     queues: tuple[str, ...] | None = None
     accounts: tuple[str, ...] | None = None
     any_directives: bool = False
+    nodes_rule: str = "[limits] nodes"
+
+
+_UNITS = {"memory": " MiB", "time_limit": " s"}
+_ASK = "ask the site's administrator"
 
 
 def with_nodes(bounds: Bounds, nodes: int | None) -> Bounds:
-    """The bounds of a job that may ask for so many nodes at most; None adds no bound."""
+    """The bounds of a job whose session key allows so many nodes at most; None adds no bound."""
     if nodes is None or (bounds.nodes is not None and bounds.nodes <= nodes):
         return bounds
-    return replace(bounds, nodes=nodes)
+    return replace(bounds, nodes=nodes, nodes_rule="--max-nodes of its session key")
 
 
 def bounded(settings: JobSettings, bounds: Bounds) -> JobSettings:
@@ -60,7 +66,12 @@ def bounded(settings: JobSettings, bounds: Bounds) -> JobSettings:
     }
     for name, (wanted, most) in asked.items():
         if wanted is not None and most is not None and wanted > most:
-            raise Refused(f"{name} is {wanted}, and at most {most} is allowed ([limits] {name})")
+            unit = _UNITS.get(name, "")
+            rule = bounds.nodes_rule if name == "nodes" else f"[limits] {name}"
+            raise Refused(
+                f"{name} is {wanted}{unit}, and at most {most}{unit} is allowed ({rule}); "
+                f"ask for less, or {_ASK}"
+            )
     return replace(
         settings,
         queue=_chosen("queue", settings.queue, bounds.queues),
@@ -75,8 +86,28 @@ def _chosen(name: str, stated: str | None, allowed: tuple[str, ...] | None) -> s
     if stated is None:
         return allowed[0]
     if stated not in allowed:
-        raise Refused(f"{name} {stated!r} is not among {', '.join(allowed)} ({name}s)")
+        raise Refused(
+            f"{name} {stated!r} is not among {', '.join(allowed)} ({name}s); name one of these"
+        )
     return stated
+
+
+SCRIPT_DRIVER = "script"
+"""Nomad's word here for a scheduler script as it stands: a job that names no driver is one."""
+
+
+def check_drivers(settings: JobSettings, allowed: tuple[str, ...] | None) -> None:
+    """Refuse a job whose tasks have other drivers than the policy allows.
+
+    Raises:
+        Refused: there is such a task.
+    """
+    for driver in settings.drivers or (SCRIPT_DRIVER,):
+        if allowed is not None and driver not in allowed:
+            raise Refused(
+                f"the driver {driver!r} is not among {', '.join(allowed)} (drivers); name one of "
+                f"these, or {_ASK}"
+            )
 
 
 _HARMLESS: Mapping[str, frozenset[str]] = {
@@ -170,7 +201,10 @@ def host_problem(host: str, hosts: tuple[str, ...] | None) -> str | None:
     """
     if hosts is None or any(fnmatchcase(host.lower(), one.lower()) for one in hosts):
         return None
-    return f"artifacts may not come from {host} (artifact_hosts)"
+    return (
+        f"artifacts may not come from {host} (artifact_hosts); "
+        f"upload the file with the job, or {_ASK}"
+    )
 
 
 def artifact_problem(
@@ -187,5 +221,8 @@ def artifact_problem(
     if (problem := host_problem(host, hosts)) is not None:
         return problem
     if signed and checksum is None:
-        return f"an artifact from {host} has no checksum, so what it brings is not signed"
+        return (
+            f"an artifact from {host} has no checksum, so what it brings is not signed "
+            "(signatures); state its checksum"
+        )
     return None

@@ -23,6 +23,7 @@ from puller.trust.bounds import (
     artifact_problem,
     bounded,
     check_directives,
+    check_drivers,
     handed_on,
     with_nodes,
 )
@@ -100,6 +101,7 @@ class Gate:
                 signed = self._verification.verified(record, apart, policy)
                 settings, bounds = signed.settings, with_nodes(bounds, signed.max_nodes)
             self._check_script(apart, policy, bounds)
+            check_drivers(settings, policy.drivers)
             allocation = replace(record.allocation, settings=bounded(settings, bounds))
             record = replace(record, allocation=allocation)
             self._keep_waiting(policy)
@@ -142,8 +144,13 @@ class Gate:
     # ---- rules ----
 
     def _check_script(self, apart: JobDirectory, policy: Policy, bounds: Bounds) -> None:
-        if policy.scripts is not None and sha256_of(apart.tree, SCRIPT) not in policy.scripts:
-            raise Refused(f"the SHA-256 of {SCRIPT} is not among those that may run (scripts)")
+        if policy.scripts is not None:
+            digest = sha256_of(apart.tree, SCRIPT)
+            if digest not in policy.scripts:
+                raise Refused(
+                    f"the SHA-256 of {SCRIPT} is not among those that may run (scripts); the "
+                    f"site's administrator can add 'sha256:{digest}'"
+                )
         if bounds != Bounds():
             script = apart.tree.read(SCRIPT, MAX_SCRIPT).decode(errors="surrogateescape")
             scheduler = self._place.scheduler

@@ -36,6 +36,7 @@ class Policy:
         revoked_keys: keys that do not count any more (`ssh-keygen -r`).
         signers: the principals of `allowed_signers` that may sign jobs; None means all.
         scripts: the SHA-256 of each script that may run, in hex.
+        drivers: the drivers that a job's tasks may have.
         bounds: the largest that one job may ask for.
         quotas: bounds for all jobs together.
         quiet_hours: times of day, by the site's clock, in which nothing is submitted.
@@ -50,6 +51,7 @@ class Policy:
     revoked_keys: Path | None = None
     signers: frozenset[str] | None = None
     scripts: frozenset[str] | None = None
+    drivers: tuple[str, ...] | None = None
     bounds: Bounds = field(default_factory=Bounds)
     quotas: Quotas = field(default_factory=Quotas)
     quiet_hours: tuple[QuietHours, ...] = ()
@@ -224,6 +226,7 @@ _READERS: dict[str, tuple[str, Reader]] = {
     "revoked_keys": ("revoked_keys", _path),
     "signers": ("signers", _word_set),
     "scripts": ("scripts", _scripts),
+    "drivers": ("drivers", _choice),
     "limits": ("limits", _table(_LIMITS, "limits")),
     "queues": ("queues", _choice),
     "accounts": ("accounts", _choice),

@@ -138,7 +138,10 @@ def _used_up(run: Run, most: int, what: str | None) -> str:
     if what is not None:
         return f"the {most} {what} took place already"
     runs = "run" if most == 1 else "runs"
-    return f"it was signed for {most} {runs} (`{run.selector}`), which took place already"
+    return (
+        f"it was signed for {most} {runs} (`{run.selector}`), which took place already; "
+        "sign it again"
+    )
 
 
 def _read(file: Path) -> dict[str, list[str]]:

@@ -36,6 +36,15 @@ class SignersFile:
     revoked: Path | None = None
 
 
+def openssh_environment(path: str | None) -> dict[str, str]:
+    """The environment in which OpenSSH's programs are looked for, whoever starts the puller.
+
+    Args:
+        path: the setting `path`; without one, what the system's default PATH leads to.
+    """
+    return {"PATH": path or os.defpath}
+
+
 class SignatureTool:
     """`ssh-keygen` as far as it verifies."""
 
@@ -58,6 +67,7 @@ class SignatureTool:
             signers: who may sign.
 
         Raises:
+            Refused: it would be one, but its key is revoked.
             NotNow: it cannot be found out: a file or the program is missing.
         """
         for file in filter(None, (signers.path, signers.revoked)):
@@ -75,11 +85,16 @@ class SignatureTool:
             found = self._ask(["ssh-keygen", "-Y", "find-principals", *common])
             if found.code != 0:
                 return []
-            return [
-                principal
-                for principal in dict.fromkeys(found.stdout.splitlines())
-                if principal and self._verifies(principal, common, content, signers.revoked)
-            ]
+            listed = [one for one in dict.fromkeys(found.stdout.splitlines()) if one]
+            good = [one for one in listed if self._verifies(one, common, content, None)]
+            if signers.revoked is None:
+                return good
+            left = [one for one in good if self._verifies(one, common, content, signers.revoked)]
+            if good and not left:
+                raise Refused(
+                    "the key that has signed it is revoked (revoked_keys); sign with another one"
+                )
+            return left
 
     def _verifies(
         self, principal: str, common: Sequence[str], document: Path, revoked: Path | None
@@ -119,8 +134,13 @@ def chosen_signer(found: Sequence[str], allowed: frozenset[str] | None, signers:
         Refused: it is nobody's, or of somebody who may not sign.
     """
     if not found:
-        raise Refused(f"the signature is not a good one of anybody listed in {signers}")
+        raise Refused(
+            f"the signature is not a good one of anybody listed in {signers} (allowed_signers); "
+            "sign with a key that the site knows, or ask its administrator to list yours"
+        )
     for principal in found:
         if allowed is None or principal in allowed:
             return principal
-    raise Refused(f"{found[0]!r} has signed it, who is not among the policy's signers")
+    raise Refused(
+        f"{found[0]!r} has signed it, who is not among those whose jobs may run here (signers)"
+    )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,15 +17,22 @@ from job_protocol.signed_manifest import MAX_BYTES, Covered, SignedManifest, Sig
 from job_protocol.signed_runs import Run as NomadRun
 from job_protocol.signed_runs import Runs as NomadRuns
 from job_protocol.signed_runs import problem_of, read_settings_text
+from job_protocol.sweep import SweepError
 from puller.errors import Refused
 from puller.job_directory import JobDirectory, control_directory
 from puller.journal import Record
 from puller.settings import Settings
 from puller.staging import note_modes
+from puller.sweep_values import sweep_in
 from puller.trust.policy import Policy
 from puller.trust.run_counts import Run, RunCounts
 from puller.trust.session_keys import SessionKey, SessionKeys, narrowed, signers_lines
-from puller.trust.signature import SignatureTool, SignersFile, chosen_signer
+from puller.trust.signature import (
+    SignatureTool,
+    SignersFile,
+    chosen_signer,
+    openssh_environment,
+)
 from puller.trust.staged_bytes import check_staged
 
 _SIGNATURE_BYTES = 64 * 1024
@@ -68,7 +74,7 @@ class Verification:
         self._settings = settings
         self._clock = clock
         self._runs = RunCounts(settings.state)
-        self._tool = SignatureTool({"PATH": settings.path or os.defpath})
+        self._tool = SignatureTool(openssh_environment(settings.path))
 
     def verified(self, record: Record, staged: JobDirectory, policy: Policy) -> SignedJob:
         """Verify a staged job, and give its files the signed modes.
@@ -95,9 +101,9 @@ class Verification:
             return SignedJob(signer, JobSettings(), session)
         try:
             settings = read_settings(staged.tree.read(SETTINGS, _SETTINGS_BYTES))
-        except SettingsDocumentError as error:
+            return SignedJob(signer, _with_elements(settings, staged), session)
+        except (SettingsDocumentError, SweepError) as error:
             raise Refused(f"{SETTINGS}: {error}") from error
-        return SignedJob(signer, settings, session)
 
     def _check_run(
         self, record: Record, staged: JobDirectory, signed: NomadRuns, template: str | None
@@ -178,7 +184,10 @@ class Verification:
             return None
         key = narrowed(keys[found[0]], bounds)
         if self._clock() >= key.until:
-            raise Refused(f"session key {key.name!r} counted until {_utc(key.until)}")
+            raise Refused(
+                f"session key {key.name!r} counted until {_utc(key.until)}; "
+                "ask for a new one (jobferry trust request)"
+            )
         return key
 
     def _covered(self, record: Record, document: bytes) -> tuple[Covered, Run]:
@@ -189,13 +198,13 @@ class Verification:
             raise Refused(f"{SIGNED}: {error}") from error
         job, site = record.allocation.job, self._settings.site
         if manifest.site != site:
-            raise Refused(f"it was signed for site {manifest.site!r}")
+            raise Refused(f"it was signed for site {manifest.site!r}, and this is {site!r}")
         covered = manifest.covering(job)
         if covered is None:
-            raise Refused(f"it was signed for other jobs, not for {job!r}")
+            raise Refused(f"it was signed for other jobs, not for {job!r}; sign it for this one")
         now = int(self._clock())
         if now >= manifest.expires:
-            raise Refused(f"the signature expired at {_utc(manifest.expires)}")
+            raise Refused(f"the signature expired at {_utc(manifest.expires)}; sign it again")
         since = self._runs.since(now)
         if manifest.signed < since:
             raise Refused(
@@ -209,6 +218,13 @@ class Verification:
             job=job,
         )
         return covered, run
+
+
+def _with_elements(settings: JobSettings, staged: JobDirectory) -> JobSettings:
+    """The settings with as many elements as the signed table of a sweep has rows."""
+    if settings.sweep is None or settings.count is not None:
+        return settings
+    return replace(settings, count=len(sweep_in(staged.tree, settings.sweep).rows))
 
 
 def _run_of_key(key: SessionKey, record: Record) -> Run:

@@ -197,9 +197,11 @@ def test_a_broken_policy_stops_every_submission_until_it_is_mended(trust: Trust)
     assert "nothing is submitted" in said
     trust.policy_file.unlink()
     trust.site.pull(expect=4)
+    assert "nothing is submitted" in (trust.sign_of_life["problem"] or "")
     assert trust.ledger == []
     trust.policy()
     assert trust.site.run_to_end(job) == "JOB_COMPLETE"
+    assert trust.sign_of_life.get("problem") is None
     assert trust.ledger == [job]
 
 
@@ -207,7 +209,7 @@ def test_limits_and_quotas_of_the_policy_reach_the_user(trust: Trust) -> None:
     job, waiting = _job(), _job()
     trust.policy("[limits]\ntime_limit = 60\n")
     trust.upload(job, time_limit="2m")
-    trust.refused(job, "time_limit is 120, and at most 60 is allowed")
+    trust.refused(job, "time_limit is 120 s, and at most 60 s is allowed ([limits] time_limit)")
 
     trust.policy('environment = ["PATH"]\n[quotas]\njobs_a_day = 0\nbytes_out_a_day = 0\n')
     files = {"aws-job-run.sh": trust.script(waiting, 'echo "home: ${HOME-none}"\n')}
@@ -228,6 +230,9 @@ def test_limits_and_quotas_of_the_policy_reach_the_user(trust: Trust) -> None:
     while not results_wait():
         assert time.monotonic() < deadline + PATIENCE, trust.site.details(waiting)
     assert trust.ledger == [waiting]
+    told = trust.site.details(waiting)
+    assert (told["word"], told["allocation"]["client_status"]) == ("JOB_RUNNING", "publishing")
+    assert "has ended; 0 bytes of results left the site today" in told["message"]
     assert "aws-job-stdout.txt" not in trust.site.keys(waiting)
     trust.policy("audit_objects = true\n")
     assert trust.site.run_to_end(waiting) == "JOB_COMPLETE"
@@ -267,7 +272,7 @@ def test_a_session_key_is_trusted_for_so_many_jobs_and_nodes(trust: Trust) -> No
     trust.refused(one, "not a good one of anybody")
     trust.trust("add", f"{key}.pub", "--for", "1h", "--max-jobs", "1", "--max-nodes", "2")
     trust.upload(two, key="session", files={"aws-job.json": '{"resources": {"nodes": 3}}'})
-    trust.refused(two, "nodes is 3, and at most 2 is allowed")
+    trust.refused(two, "nodes is 3, and at most 2 is allowed (--max-nodes of its session key)")
     assert trust.run(one) == "JOB_COMPLETE"
     trust.refused(one, "the 1 jobs of session key 'session'")
     trust.trust("remove", "session")

@@ -48,6 +48,19 @@ class Trust:
         """The allocations that the puller holds."""
         return {path.stem for path in (self.site.home / "state/journal").iterdir()}
 
+    @property
+    def sign_of_life(self) -> dict[str, Any]:
+        """What the puller told last of itself."""
+        answer = self.dynamodb.query(
+            TableName=self.site.table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={
+                ":pk": {"S": table_keys.heartbeat_partition(self.site.name)}
+            },
+        )
+        found = [dynamodb_json.decode(item) for item in answer["Items"]]
+        return max(found, key=lambda item: item["at"])
+
     def script(self, name: str, more: str = "") -> str:
         return f"#!/bin/sh\necho {name} >> {self.home}/ledger\n{more}"
 

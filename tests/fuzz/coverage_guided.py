@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.fuzz.mutation import drawn
 
-OWN_CODE = ["job_protocol", "lambdas", "puller"]
+OWN_CODE = ["job_protocol", "lambdas", "nomad_jobs", "puller"]
 SECONDS = 10
 """For one input; libFuzzer also tells of those that take more than one second."""
 

@@ -207,9 +207,10 @@ class World:
 
     # ---- the cloud side ----
 
-    def upload(self) -> str:
+    def upload(self, job: str | None = None) -> str:
         number = len(self.allocations) + 1
-        job, id_ = f"job{number}", str(uuid.uuid5(uuid.NAMESPACE_URL, str(number)))
+        named, id_ = f"job{number}", str(uuid.uuid5(uuid.NAMESPACE_URL, str(number)))
+        job = job or named
         version = self.bucket.store(f"{job}/{SCRIPT}", _CONTENT)
         own = Entry(SCRIPT, version, len(_CONTENT))
         shared = Entry("mesh.h5", self.shared, len(_SHARED), _SHARED_KEY)

@@ -32,7 +32,7 @@ from jobferry.errors import (
     UsageError,
 )
 from jobferry.state_commands import how_it_ended
-from jobferry.upload_plan import LocalFile, Upload
+from jobferry.upload_plan import LocalFile, Signed, Upload
 from jobferry.upload_record import Begun, UploadRecord
 from jobferry.user_settings import behind, read_file, write
 
@@ -166,7 +166,7 @@ def _upload(folder: Path, **files: bytes) -> Upload:
 def test_small_files_travel_in_the_document_and_large_ones_are_announced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(script_document, "MOST_INLINE", 10)
+    monkeypatch.setattr(script_document, "MOST_INLINE", 30)
     monkeypatch.setattr(script_document, "PART", 20)
     script = tmp_path / "run"
     script.write_text("#!/bin/sh\n")
@@ -179,10 +179,10 @@ def test_small_files_travel_in_the_document_and_large_ones_are_announced(
     )
     document = script_document.script_document(upload)
     assert document.body["Script"] == "#!/bin/sh\n"
-    assert document.body["Settings"] == {"priority": 70}
     assert document.body["Files"] == [
         {"Path": "raw", "Mode": "0755", "Content": "/w==", "Encoding": "base64"},
         {"Path": "text", "Mode": "0755", "Content": "text"},
+        {"Path": "aws-job.json", "Content": '{"priority": 70}'},
         {"Path": "empty/", "Content": ""},
     ]
     middle, big = document.body["Uploads"]
@@ -194,6 +194,25 @@ def test_small_files_travel_in_the_document_and_large_ones_are_announced(
     monkeypatch.setattr(script_document, "MOST_ANNOUNCED", 1)
     with pytest.raises(UploadRefused, match="--via s3"):
         script_document.script_document(upload)
+
+
+def test_what_was_signed_travels_byte_for_byte_and_in_the_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = _upload(tmp_path, **{"aws-job-run_sh": b"#!/bin/sh\n", "text": b"text"})
+    signed = Upload(
+        "a", upload.files, (), b'{"priority":70 }', Signed("dc1", b"document\n", b"signature\n")
+    )
+    files = script_document.script_document(signed).body["Files"]
+    assert {row["Path"]: row["Content"] for row in files} == {
+        "text": "text",
+        "aws-job.json": '{"priority":70 }',
+        "aws-job-signed.txt": "document\n",
+        "aws-job-signed.txt.sig": "signature\n",
+    }
+    monkeypatch.setattr(script_document, "MOST_INLINE", 30)
+    with pytest.raises(UploadRefused, match=r"aws-job-signed.txt.*--via s3"):
+        script_document.script_document(signed)
 
 
 def test_a_begun_upload_is_remembered_until_it_is_over(tmp_path: Path) -> None:

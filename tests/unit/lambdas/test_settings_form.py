@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from job_protocol.dynamodb_json import encode
 from job_protocol.items import to_attributes
 from job_protocol.job_settings import Artifact, JobSettings, Resources, Retries
-from lambdas.rules.settings_form import SettingsForm, json_schema, parse_settings
+from lambdas.rules.settings_form import (
+    MAX_SETTINGS_BYTES,
+    SettingsForm,
+    json_schema,
+    parse_settings,
+)
 from tests.unit.job_protocol.strategies import patterns
 from tests.unit.lambdas.json_schema import accepts
 
@@ -228,12 +233,17 @@ def test_queue_and_partition_may_not_contradict_each_other() -> None:
         b'{"name": "\xff"}',
         b'{"exclude": ["\\ud800"]}',
         b"[" * 100_000,
-        b'{"retries":' * 50_000,
+        b'{"retries":' * 20_000,
     ],
 )
 def test_what_is_not_json_is_told_and_kills_nothing(body: bytes) -> None:
     _, (problem,) = parse_settings(KEY, body)
     assert problem.problem.startswith("not valid JSON: ")
+
+
+def test_a_document_that_is_too_long_is_not_read() -> None:
+    _, (problem,) = parse_settings(KEY, b"{}" + b" " * MAX_SETTINGS_BYTES)
+    assert problem.problem == f"it has more than {MAX_SETTINGS_BYTES} bytes"
 
 
 @pytest.mark.parametrize("document", [[], "x", 1, None])

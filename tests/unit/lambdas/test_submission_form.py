@@ -80,7 +80,11 @@ def test_parts_have_the_checksum_that_s3_gives_them() -> None:
         ({"Files": [{"Path": "a", "Encoding": "latin1"}]}, "utf-8 or base64"),
         ({"Files": [{"Path": "a", "Mode": "rwx"}]}, "file mode"),
         ({"Files": [{"Path": "a"}, {"Path": "a"}]}, "a: the path is stated twice"),
-        ({"Files": [{"Path": "aws-job.json"}]}, "settings are no file here"),
+        ({"Files": [{"Path": "aws-job.json"}], "Settings": {}}, "stated in Settings too"),
+        (
+            {"Uploads": [{"Path": "aws-job.json", "Size": 1, "SHA256": "0" * 64}]},
+            "settings come with the document",
+        ),
         ({"Files": [{"Path": "\ud800"}]}, "valid Unicode"),
         ({"Uploads": [{"Path": "a", "Size": -1}]}, "whole number from 0"),
         ({"Uploads": [{"Path": "a", "Size": 1, "SHA256": "abc"}]}, "SHA-256"),

@@ -207,6 +207,32 @@ def test_nothing_is_claimed_where_the_journal_cannot_be_written(world: World) ->
     assert "problem" not in heartbeat(world)
 
 
+@pytest.mark.parametrize("job", ["../out", "/etc/x", "a//b", ".jobferry/alloc", ".."])
+def test_a_job_id_that_is_no_directory_ends_the_allocation(world: World, job: str) -> None:
+    allocation, good = world.upload(job), world.upload()
+    one(world)
+    assert status(world, allocation) is ClientStatus.FAILED
+    assert "can have no directory here" in world.item(allocation)["reason"]
+    assert status(world, good) is ClientStatus.QUEUED
+    assert {record.id for record in records(world)} == {good}
+
+
+def test_what_is_no_allocation_keeps_nobody_waiting(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    allocation = world.upload()
+    (key,) = [key for key, item in world.table.items.items() if "qpk" in item]
+    for strange in ("../../x", allocation.upper()):
+        row = {**world.table.items[key], "sk": {"S": strange}}
+        world.table.items[key[0], strange] = row
+    one(world)
+    assert status(world, allocation) is ClientStatus.QUEUED
+    assert "problem" not in heartbeat(world)
+    assert "'../../x' in the queue is no allocation's id" in caplog.text
+    for strange in ("../../x", allocation.upper()):
+        del world.table.items[key[0], strange]
+
+
 def test_a_kill_switch_is_told_to_the_cloud(world: World) -> None:
     switch = world.installations[0].home / "state" / KILL_SWITCH
     allocation = world.upload()

@@ -27,7 +27,7 @@ def asking(name: str = "main", hook: str = "", *, sidecar: bool = False, **resou
 def test_nothing_stated_is_nothing_asked() -> None:
     found = settings_of(job(shell("true"), ReschedulePolicy={"Attempts": 0}))
     logs = ("alloc/logs/*.std*", "alloc/task-states")
-    assert found == JobSettings(exclude=found.exclude, logs=logs)
+    assert found == JobSettings(exclude=found.exclude, logs=logs, drivers=("raw_exec",))
 
 
 def test_nulls_as_the_api_sends_them_are_nothing_stated() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def _findings(site: SignedSite, version: str = "OpenSSH_9.2p1 Debian") -> list[F
     def run(arguments: object, **_named: object) -> Completed:
         return Completed(arguments=("ssh", "-V"), code=0, stderr=f"{version}\n")
 
-    return list(PolicyExamination(site.settings, os.environ, run).findings())
+    return list(PolicyExamination(site.settings, run).findings())
 
 
 def test_a_policy_of_the_puller_s_user_is_advisory(site: SignedSite) -> None:
@@ -33,6 +34,19 @@ def test_an_old_openssh_fails(site: SignedSite, version: str) -> None:
     assert _findings(site, version)[-1].level is Level.FAIL
     site.policy(required=False)
     assert all(finding.level is not Level.FAIL for finding in _findings(site, version))
+
+
+def test_openssh_is_looked_for_where_the_puller_looks_for_it(
+    site: SignedSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "ssh").write_text("#!/bin/sh\necho OpenSSH_8.0p1 >&2\n")
+    (old / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old}:{os.environ['PATH']}")
+    assert list(PolicyExamination(site.settings).findings())[-1].level is Level.OK
+    settings = replace(site.settings, path=f"{old}:/bin:/usr/bin")
+    assert list(PolicyExamination(settings).findings())[-1].level is Level.FAIL
 
 
 def test_a_broken_policy_fails(site: SignedSite) -> None:

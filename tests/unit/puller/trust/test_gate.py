@@ -39,6 +39,32 @@ def test_what_is_signed_passes_and_comes_to_its_place(site: SignedSite) -> None:
     assert oct((job / "aws-job-run.sh").stat().st_mode)[-3:] == "755"
 
 
+def test_the_rows_of_a_signed_sweep_are_its_elements(site: SignedSite) -> None:
+    gate, record = site.gate(), site.record(settings=JobSettings(sweep="v.csv", count=9))
+    signed = site.signed(files={"v.csv": "alpha\n1\n2\n"}, sweep="v.csv")
+    site.stage(gate, record, signed)
+    assert gate.admit(record).allocation.settings == JobSettings(sweep="v.csv", count=2)
+    site.policy("[limits]\ncount = 1\n")
+    gate, record = site.gate(), site.record(settings=JobSettings(sweep="v.csv"))
+    site.stage(gate, record, signed)
+    with pytest.raises(Refused, match=r"count is 2, and at most 1 is allowed"):
+        gate.admit(record)
+
+
+def test_a_job_may_have_the_drivers_that_the_policy_lists(site: SignedSite) -> None:
+    site.policy('drivers = ["exec", "java"]\n', required=False)
+    for drivers in (("java",), ("exec", "java")):
+        gate, record = site.gate(), site.record(settings=JobSettings(drivers=drivers))
+        site.stage(gate, record, {"aws-job-run.sh": b"#!/bin/sh\n"})
+        gate.admit(record)
+        site.settings.state.joinpath("journal", f"{record.id}.json").unlink()
+    for drivers, named in (((), "script"), (("docker", "exec"), "docker")):
+        gate, record = site.gate(), site.record(settings=JobSettings(drivers=drivers))
+        site.stage(gate, record, {"aws-job-run.sh": b"#!/bin/sh\n"})
+        with pytest.raises(Refused, match=rf"driver '{named}' is not among exec, java \(drivers\)"):
+            gate.admit(record)
+
+
 def test_without_a_signed_settings_file_the_table_states_nothing(site: SignedSite) -> None:
     gate, record = site.gate(), site.record(settings=JobSettings(queue="forged"))
     site.stage(gate, record, site.signed())
@@ -258,7 +284,7 @@ def test_a_revoked_key_does_not_count(site: SignedSite) -> None:
     site.policy(f'revoked_keys = "{revoked}"\n')
     gate, record = site.gate(), site.record()
     site.stage(gate, record, site.signed())
-    with pytest.raises(Refused, match="not a good one"):
+    with pytest.raises(Refused, match=r"is revoked \(revoked_keys\)"):
         gate.admit(record)
     revoked.unlink()
     with pytest.raises(NotNow, match="cannot be read"):

@@ -44,6 +44,7 @@ def test_sizes_and_times_are_read() -> None:
     policy = parse_policy(
         """
         queues = ["a", "b"]
+        drivers = ["script", "java"]
         directives = "any"
         quiet_hours = ["22:00-02:00"]
         [limits]
@@ -57,6 +58,7 @@ def test_sizes_and_times_are_read() -> None:
     assert policy.bounds == Bounds(
         memory_mb=2048, time_limit=86400, queues=("a", "b"), any_directives=True
     )
+    assert policy.drivers == ("script", "java")
     assert policy.quotas == Quotas(disk=1024**3, bytes_out_a_day=5)
     assert str(policy.quiet_hours[0]) == "22:00-02:00"
 

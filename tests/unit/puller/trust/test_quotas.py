@@ -81,7 +81,7 @@ def test_a_limit_refuses_and_a_quota_waits(site: SignedSite) -> None:
     site.policy('queues = ["short"]\n[limits]\ntime_limit = "1h"\n')
     gate, record = site.gate(), site.record()
     site.stage(gate, record, site.signed(time_limit="2h"))
-    with pytest.raises(Refused, match=r"site dc1: time_limit is 7200, and at most 3600"):
+    with pytest.raises(Refused, match=r"site dc1: time_limit is 7200 s, and at most 3600 s"):
         gate.admit(record)
     record = site.record()
     site.stage(gate, record, site.signed())
