@@ -21,6 +21,7 @@ from puller.errors import (
     StagingError,
 )
 from puller.journal import JournalError, Phase, Record, TakenOver, told
+from puller.site_attributes import site_attributes
 from puller.workplace import Listing, Workplace
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ class SitePass:
         self._tell_after = 0.0
 
     @cached_property
+    def _attributes(self) -> dict[str, str]:
+        settings = self._place.settings
+        return site_attributes(settings.site, settings.attributes)
+
+    @cached_property
     def _steps(self) -> Steps:
         """The steps, imported and made when there is something to do: most passes are idle."""
         from puller.steps import steps_of
@@ -157,6 +163,7 @@ class SitePass:
                 version=__version__,
                 active=self._active,
                 problem=self._cannot_claim or self._switched_off(),
+                attributes=self._attributes,
             )
         )
         self._beaten_at = now
