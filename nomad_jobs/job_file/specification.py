@@ -267,6 +267,7 @@ JOB = Schema(
             "ParentID",
             "Payload",
             "Stable",
+            "Warnings",
             "Status",
             "StatusDescription",
             "Stop",
