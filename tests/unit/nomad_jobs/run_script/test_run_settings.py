@@ -80,7 +80,7 @@ def test_several_groups_are_one_array_with_the_largest_needs() -> None:
 @pytest.mark.parametrize(
     ("policy", "retries"),
     [
-        (None, Retries(attempts=1)),
+        (None, Retries(attempts=1, delay=5)),
         ({"Attempts": 0}, None),
         ({"Attempts": 3, "Delay": 90 * SECOND}, Retries(attempts=3, delay=90)),
         ({"Unlimited": True, "Delay": "0s"}, Retries(attempts=100, delay=1)),
