@@ -231,7 +231,7 @@ def allocation_view(
         "DesiredStatus": allocation.desired.value,
         "DesiredDescription": "",
         "ClientStatus": client_status(allocation, status, health),
-        "ClientDescription": message_of(allocation) or "",
+        "ClientDescription": _said(allocation, element),
         "TaskStates": {
             task: (task_states or {}).get(task) or _task_state(allocation, element)
             for task in place.tasks
@@ -246,11 +246,26 @@ def allocation_view(
         "Scheduler": allocation.scheduler,
         "SchedulerID": allocation.scheduler_id,
         "ExitCode": allocation.exit_code if element is None else element.exit_code,
-        "Reason": allocation.reason,
+        "Reason": None if _tells(element) else allocation.reason,
         "Results": _results(allocation),
         "Array": array_details(allocation),
         "Audit": None,  # told of one allocation, not in lists
     }
+
+
+def _tells(element: Element | None) -> bool:
+    """Whether an element's own end is known: then what its allocation says is about others, too."""
+    return element is not None and element.state.ended
+
+
+def _said(allocation: Allocation, element: Element | None) -> str:
+    """One sentence about an allocation, or about the end of one of its elements."""
+    if element is None or not _tells(element):
+        return message_of(allocation) or ""
+    status = status_of(allocation, element)
+    if status is ClientStatus.FAILED and element.exit_code is not None:
+        return f"failed with exit code {element.exit_code}"
+    return "" if status is ClientStatus.COMPLETE else status.value
 
 
 def _newest_time(allocation: Allocation) -> int:
@@ -284,6 +299,9 @@ def _task_state(allocation: Allocation, element: Element | None) -> dict[str, An
     else:
         running = status in (ClientStatus.RUNNING, ClientStatus.PUBLISHING)
         state = "running" if running else "pending"
+    messages = {"Terminated": _said(allocation, element)}
+    if allocation.scheduler_id is not None:
+        messages["Driver"] = f"{allocation.scheduler} took it as job {allocation.scheduler_id}"
     steps: Mapping[str, int | None] = {
         "Received": allocation.claimed_at,
         "Driver": allocation.submitted_at,
@@ -301,7 +319,7 @@ def _task_state(allocation: Allocation, element: Element | None) -> dict[str, An
                 "Type": kind,
                 "Time": nanoseconds(time),
                 "ExitCode": (code or 0) if kind == "Terminated" else 0,
-                "DisplayMessage": (message_of(allocation) or "") if kind == "Terminated" else "",
+                "DisplayMessage": messages.get(kind, ""),
             }
             for kind, time in steps.items()
             if time is not None
