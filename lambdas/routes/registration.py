@@ -94,7 +94,11 @@ def register(call: Call) -> Answer:
     placed = _placed(call, site, accepted)
     found = templating.registering(call.services, site).register(
         accepted,
-        Submitter(name=call.identity.name, key=call.key),
+        Submitter(
+            name=call.identity.name,
+            key=call.key,
+            sites=frozenset(call.services.usable_sites(call.identity)),
+        ),
         enforced=_enforced(body),
         signed=_signed(body),
     )

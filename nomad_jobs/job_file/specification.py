@@ -226,6 +226,8 @@ PARAMETERIZED = Schema(
         **_fields("whole", max_active="MaxActive"),
     }
 )
+DEPENDS_ON = Schema(fields=_fields("text", job="Job", on="On", site="Site"))
+"""jobferry's own, as `max_active` is: Nomad has no dependencies between jobs."""
 JOB = Schema(
     fields={
         **_fields("text", region="Region", namespace="Namespace", id="ID", name="Name"),
@@ -236,6 +238,7 @@ JOB = Schema(
     },
     blocks={
         "constraint": Nested("Constraints", CONSTRAINT, many=True),
+        "depends_on": Nested("DependsOn", DEPENDS_ON, many=True),
         "group": Nested("TaskGroups", GROUP, many=True, labelled=True),
         "periodic": Nested("Periodic", PERIODIC),
         "parameterized": Nested("ParameterizedJob", PARAMETERIZED),

@@ -175,6 +175,29 @@ def test_a_constraint_that_the_site_does_not_fulfil_is_refused(shell: Shell, nam
     shell.finish(name)
 
 
+def test_a_job_waits_for_what_its_file_names(shell: Shell, name: str) -> None:
+    def after(job: str, on: str) -> str:
+        block = f'  depends_on {{\n    job = "{job}"\n    on = "{on}"\n  }}\n'
+        return BATCH.replace("  type  ", f"{block}  type  ")
+
+    first, second, third = (f"{name}-{n}" for n in (1, 2, 3))
+    assert "there is no such job" in shell.run(
+        "job", "run", shell.write(after(first, "afterok"), second), expect=4
+    )
+    shell.run("job", "run", shell.write(BATCH, first))
+    shell.run("job", "run", shell.write(after(first, "afterok"), second))
+    shell.run("job", "run", shell.write(after(second, "afternotok"), third))
+    assert f"it waits for {first} (afterok)" in shell.run("job", "status", second)
+    changed = after(first, "afterok").replace("/bin/echo", "/bin/true")
+    assert "cannot wait for others" in shell.run(
+        "job", "run", shell.write(changed, second), expect=4
+    )
+    shell.finish(second)
+    shell.finish(third)
+    assert shell.run("logs", second) == "hello\n"
+    assert "dead (stopped)" in shell.run("job", "status", third)
+
+
 def test_a_task_that_is_a_script_has_its_own_log(shell: Shell, name: str) -> None:
     script = BATCH.replace('"raw_exec"', '"script"').replace(
         'command = "/bin/echo"', 'script = "#!/bin/sh\\necho it says $1\\n"'
