@@ -248,9 +248,24 @@ def allocation_view(
         "ExitCode": allocation.exit_code if element is None else element.exit_code,
         "Reason": None if _tells(element) else allocation.reason,
         "Results": _results(allocation),
-        "Array": array_details(allocation),
+        "Array": _array(allocation),
         "Audit": None,  # told of one allocation, not in lists
     }
+
+
+def _array(allocation: Allocation) -> dict[str, Any] | None:
+    """The elements together, and what is true of the allocation and not of the element shown."""
+    details = array_details(allocation)
+    if details is None:
+        return None
+    whole = {
+        "claimed": iso(allocation.claimed_at),
+        "submitted": iso(allocation.submitted_at),
+        "started": iso(allocation.started_at),
+        "ended": iso(allocation.ended_at),
+        "reason": allocation.reason,
+    }
+    return {**details, "whole": {name: value for name, value in whole.items() if value is not None}}
 
 
 def _tells(element: Element | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -156,9 +157,13 @@ def test_every_element_has_one_place(counts: list[int]) -> None:
 def test_what_an_earlier_attempt_completed_is_not_this_ones() -> None:
     elements = Elements((Element(ElementState.KEPT, 0), Element(ElementState.RUNNING), Element()))
     again = an_allocation(
-        settings=JobSettings(count=3), elements=elements.pack(), client_status=ClientStatus.RUNNING
+        settings=JobSettings(count=3),
+        elements=elements.pack(),
+        client_status=ClientStatus.RUNNING,
+        attempt=1,
     )
     assert own_elements(again) == [1, 2]
+    assert own_elements(replace(again, attempt=0)) == [0, 1, 2]  # a retry: of a run before
     assert own_elements(an_allocation()) == [0]
     told = [status_of(again, element) for element in elements.all]
     assert told == [ClientStatus.COMPLETE, ClientStatus.RUNNING, ClientStatus.QUEUED]
