@@ -110,6 +110,6 @@ def test_secrets_and_the_runs_own_data_are_no_results() -> None:
 
 
 def test_settings_survive_the_job_table() -> None:
-    artifact = {"GetterSource": "x", "GetterOptions": {"archive": "false"}}
+    artifact = {"GetterSource": "https://example.org/x", "GetterOptions": {"archive": "false"}}
     found = settings_of(job({**asking(MemoryMB=1), "Artifacts": [artifact]}, Count=2))
     assert from_attributes(JobSettings, to_attributes(found)) == found
