@@ -226,6 +226,16 @@ PARAMETERIZED = Schema(
         **_fields("whole", max_active="MaxActive"),
     }
 )
+OF_A_VIEW = frozenset(
+    {
+        *("AllocID", "ExitCode", "ExpectedStart", "Finished", "Message", "NextPeriodicLaunch"),
+        *("Note", "Outcome", "Reasons", "Run", "SchedulerID", "Settings", "Site", "Submitted"),
+        *("Submitter", "Waiting", "WaitingOn", "Word"),
+    }
+)
+"""What `GET /v1/job/:id` tells beside Nomad's members: who reads a job, changes it and registers it
+sends it back."""
+
 DEPENDS_ON = Schema(fields=_fields("text", job="Job", on="On", site="Site"))
 """jobferry's own, as `max_active` is: Nomad has no dependencies between jobs."""
 JOB = Schema(
@@ -259,7 +269,8 @@ JOB = Schema(
         "vault_token": _refused("VaultToken", _NO_VAULT),
         "vault_namespace": _refused("VaultNamespace", _NO_VAULT),
     },
-    set_by_server=frozenset(
+    set_by_server=OF_A_VIEW
+    | frozenset(
         {
             "CreateIndex",
             "DispatchIdempotencyToken",
