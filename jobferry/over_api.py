@@ -9,6 +9,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from job_protocol.job_settings import SharedInput
+from job_protocol.object_keys import SCRIPT
 from jobferry.api_client import ApiClient, Query, http_session, job_path
 from jobferry.api_report import report_of_view
 from jobferry.errors import CloudRefused, JobNotFound, UsageError
@@ -23,7 +24,6 @@ from jobferry.url_transfer import fetch_into, put_all
 
 _PIECE = 1024**2
 _MAX_PAGE = 1000
-_SCRIPT = "script"
 """What the API calls the driver of a job that is no Nomad job."""
 _MOST_ALLOCATIONS = 1000
 """Of one job, that an event log goes back."""
@@ -78,7 +78,8 @@ class ApiAccess:
             return None
         groups = job.get("TaskGroups") or []
         tasks = [task for group in groups for task in group.get("Tasks") or []]
-        is_script = all(task.get("Driver") == _SCRIPT for task in tasks)
+        # A task of the driver `script` has a script of its own, and its logs like any task.
+        is_script = all((task.get("Config") or {}).get("command") == SCRIPT for task in tasks)
         return None if is_script else job.get("AllocID") or None
 
     def reports(self, prefix: str, limit: int) -> Listing:

@@ -22,11 +22,13 @@ class Folder:
         files: name, bytes and time of each file.
         folders: the names of the folders in it.
         next: where the next part starts, if there is more.
+        there: whether there is such a folder, which may be empty.
     """
 
     files: tuple[tuple[str, int, datetime], ...]
     folders: tuple[str, ...]
     next: str | None
+    there: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,7 @@ class JobFiles:
                 for row in answer.get("CommonPrefixes", [])
             ),
             next=answer.get("NextContinuationToken"),
+            there=bool(answer.get("Contents") or answer.get("CommonPrefixes")),
         )
 
     def tree(self, job_id: str, *, under: str, after: str) -> Tree:

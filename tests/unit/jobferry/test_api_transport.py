@@ -278,8 +278,17 @@ def test_a_view_of_the_api_is_a_report() -> None:
 
 def test_an_array_is_told_as_a_whole_and_not_as_its_first_element() -> None:
     job = {"ID": "a", "Word": "JOB_FAILED", "Status": "dead", "Outcome": "failed", "ExitCode": 9}
-    first = {"ID": "0", "ExitCode": 0, "SiteStatus": "complete", "Array": {"count": 2}}
+    whole = {"started": "2001-09-09T01:46:41Z", "reason": "1 of 2 elements failed: 1"}
+    first = {
+        "ID": "0",
+        "ExitCode": 0,
+        "SiteStatus": "complete",
+        "TaskStates": {"main": {"Events": [{"Type": "Started", "Time": 10**18}]}},
+        "Array": {"count": 2, "whole": whole},
+    }
     report = report_of_view(job, first)
+    assert {name: report.allocation[name] for name in whole} == whole
+    assert report.allocation["array"] == {"count": 2}
     assert (report.exit_code, report.allocation["client_status"]) == (9, "failed")
     runs = {"ID": "a", "Word": "JOB_RUNNING", "Status": "running"}
     assert report_of_view(runs, first).allocation["client_status"] == "running"
