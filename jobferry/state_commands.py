@@ -61,7 +61,7 @@ def _show_all(prefix: str, limit: int, as_json: bool, place: dict[str, Any]) -> 
     elif listing.reports:
         click.echo(describe_all(listing))
     else:
-        say("there are no jobs")
+        say("there are no jobs; name another site with --site")
     if listing.total > limit:
         say(f"these are {limit} of {listing.total} jobs; see more with --limit")
     if not listing.complete:
