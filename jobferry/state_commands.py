@@ -86,11 +86,15 @@ def wait(job: str, timeout: float | None, as_json: bool, **place: Any) -> int:
 def wait_for_end(job: Job, timeout: float | None, as_json: bool) -> int:
     """Tell each state of a job up to its end, and why it ended so; 0 if it is complete."""
     told = None
-    for report in job.watch(timeout):
-        if report.word != told:
-            now = datetime.now().astimezone().isoformat(timespec="seconds")
-            say(f"{now}  {report.word or 'unknown word'}")
-            told = report.word
+    try:
+        for report in job.watch(timeout):
+            if report.word != told:
+                now = datetime.now().astimezone().isoformat(timespec="seconds")
+                say(f"{now}  {report.word or 'unknown word'}")
+                told = report.word
+    except KeyboardInterrupt:
+        say(f"job {printable(job.id)} goes on; see jobferry wait, or end it: jobferry stop")
+        raise
     if as_json:
         _show(report, job, as_json)
     if report.outcome == "complete":

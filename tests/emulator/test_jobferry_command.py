@@ -240,6 +240,22 @@ def test_a_corrected_upload_runs_and_an_old_rejection_does_not_end_its_wait(
     assert "has ended: stopped" in told
 
 
+def test_who_breaks_off_a_wait_hears_that_the_job_goes_on(user: User, job_id: str) -> None:
+    _simulation(user.home)
+    waiting = user.start("submit", "simulation", "--job", job_id, "--wait")
+    try:
+        assert waiting.stderr is not None
+        while "JOB_QUEUED" not in waiting.stderr.readline():
+            assert waiting.poll() is None
+        waiting.send_signal(signal.SIGINT)
+        _, told = waiting.communicate(timeout=240)
+    finally:
+        waiting.kill()
+    assert waiting.returncode == 130
+    assert f"job {job_id} goes on" in told
+    user.run("stop", job_id)
+
+
 def test_what_cannot_be_a_job_is_refused_before_anything_is_uploaded(
     user: User, job_id: str
 ) -> None:
