@@ -138,7 +138,7 @@ class Client:
             upload = with_sweep(upload, table, place_of(source, table))
         upload = upload_plan.joined(upload, own, folders, chosen=job is not None)
         before = None if job is None else self._access.report(job_id)  # a new id is nobody's yet
-        if before is not None and before.active:
+        if before is not None and before.active and not sites:  # it may be another site's
             raise JobActive(
                 f"job {job_id!r} is still active ({before.word}); wait for its end "
                 f"(jobferry wait), stop it (jobferry stop), or choose another id (--job)"

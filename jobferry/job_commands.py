@@ -113,6 +113,8 @@ def _show_all(access: Any, prefix: str, limit: int, as_json: bool) -> None:
         print_json(rows[:limit])
         return
     click.echo(job_list(rows[:limit], view_now()))
+    if not rows and access.client.site is None:
+        say("these are the jobs of the default site; name another with --site")
     if len(rows) >= limit:
         say(f"these are the newest {limit} jobs; see more with --limit or --prefix")
 

@@ -89,6 +89,29 @@ def test_a_script_over_the_api_says_that_its_site_is_silent(shell: Shell) -> Non
         assert (told[-1]["Run"], told[-1]["Type"]) == (2, "Finished")
 
 
+def test_of_several_sites_the_one_that_has_taken_the_job_is_followed(
+    shell: Shell, tmp_path: Path
+) -> None:
+    job_id = f"cli/{uuid.uuid4().hex[:8]}"
+    (shell.home / "job.sh").write_text("#!/bin/sh\n")
+    submit = ("submit", "job.sh", "--job", job_id, "--site", "dc1,osaka")
+    osaka = Site.of(shell.stack, tmp_path / "osaka", name="osaka")
+    forget_heartbeats(shell.stack, "osaka")
+    shell.site.pull()
+    assert "site dc1 has taken it" in shell.said(*submit)
+    shell.finish(job_id)
+    shell.run("site", "drain", "dc1")
+    try:
+        osaka.pull()
+        assert shell.json(*submit)["site"] == "osaka", "dc1 has an ended job of the same id"
+        said = shell.run(*submit, expect=1)
+        assert "still active" in said
+        shell.run("stop", job_id, "--site", "osaka")
+    finally:
+        shell.run("site", "resume", "dc1")
+        forget_heartbeats(shell.stack, "osaka")
+
+
 ARRAY = """\
 #!/bin/bash
 echo "element $JOBFERRY_ARRAY_INDEX"
