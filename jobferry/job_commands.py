@@ -174,21 +174,30 @@ def inspect(job_id: str, as_json: bool, **place: Any) -> None:
 @job.command(
     "stop",
     short_help="Stop a job; a template launches no more.",
-    help=examples("jobferry job stop hello", "jobferry job stop --purge -detach old/job7")
+    help=examples("jobferry job stop hello", "jobferry job stop --purge -yes old/job7")
     + """
 
 Stops a job that waits or runs; its results so far come back. A periodic or parameterized job has no
-further children; those that run go on.""",
+further children; those that run go on. --purge removes the job for good, and asks first.""",
 )
 @click.argument("job_id", metavar="JOB", shell_complete=complete_jobs)
 @click.option("--purge", is_flag=True, help="Remove the job and its directory, too.")
+@click.option("--yes", is_flag=True, help="Purge without asking.")
 @click.option("--detach", is_flag=True, help="Do not tell what comes of it.")
 @click.option("--verbose", is_flag=True, help="Whole ids.")
 @place_options
 def stop(
-    job_id: str, purge: bool, detach: bool, verbose: bool, as_json: bool, **place: Any
+    job_id: str,
+    purge: bool,
+    yes: bool,
+    detach: bool,
+    verbose: bool,
+    as_json: bool,
+    **place: Any,
 ) -> None:
     """Stop it."""
+    if purge and not yes:
+        _ask_before_purge(job_id)
     access = access_of(place)
     if not isinstance(access, ApiAccess):
         if purge:
@@ -218,6 +227,18 @@ def stop(
         click.echo(evaluation)
     if answer.get("Note"):
         say(printable(answer["Note"]))
+
+
+def _ask_before_purge(job_id: str) -> None:
+    what = (
+        f"a purge removes job {printable(job_id)} for good: its objects in all their versions, its "
+        "directories on the site and its record"
+    )
+    if not sys.stdin.isatty():
+        raise UsageError(f"{what}; say --yes if that is meant")
+    if not click.confirm(f"{what}. Purge it?", err=True):
+        say("nothing was purged")
+        raise click.exceptions.Exit(1)
 
 
 @job.command(

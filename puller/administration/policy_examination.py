@@ -39,7 +39,8 @@ class PolicyExamination:
         try:
             policy = load_policy(path)
         except NotNow as broken:
-            yield fail("policy", str(broken), "correct it; docs/signing.md and the example help")
+            remedy = "correct it; policy.example.toml in the puller's own file explains every key"
+            yield fail("policy", str(broken), remedy)
             return
         yield ok("policy", f"{path}, signatures {_word(policy)}")
         yield from self._ownership([path, policy.allowed_signers, policy.revoked_keys])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from lambdas.ports.job_queue import JobQueue
 from lambdas.ports.job_table import JobTable
 from lambdas.purge_requests import NoSuchJob, PurgeRequests
 from tests.conftest import DeployedStack
+from tests.e2e.shell import Shell
 from tests.e2e.site import Site
 from tests.patience import PATIENCE
 
@@ -100,6 +102,19 @@ def test_a_job_that_runs_is_purged_when_it_has_ended(site: Site, purging: PurgeR
     (site.jobs_dir / job / "go").touch()
     eventually(lambda: site.pull() is not None and purging.table.job("dc1", job) is None)
     assert not (site.jobs_dir / job).exists()
+    assert versions(site, f"{job}/") == []
+
+
+def test_a_purge_is_typed_into_a_shell(
+    deployed: DeployedStack, site: Site, purging: PurgeRequests, tmp_path: Path
+) -> None:
+    job, shell = "purge-typed", Shell(deployed, site, tmp_path)
+    site.upload(job, SCRIPT)
+    assert site.run_to_end(job) == "JOB_COMPLETE"
+    assert "say --yes" in shell.run("job", "stop", "-purge", job, expect=2)
+    assert site.keys(job)
+    shell.run("job", "stop", "-purge", "-yes", job)
+    eventually(lambda: site.pull() is not None and purging.table.job("dc1", job) is None)
     assert versions(site, f"{job}/") == []
 
 

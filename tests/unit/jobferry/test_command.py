@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +52,22 @@ def test_wrong_usage_is_exit_code_2(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err
+
+
+def test_a_purge_asks_before_anything_is_sent() -> None:
+    command = [sys.executable, "-m", "jobferry", "job", "stop", "-purge", "old/job7"]
+    piped = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert piped.returncode == 2
+    assert "removes job old/job7 for good" in piped.stderr
+    assert "say --yes" in piped.stderr
+    ours, terminal = pty.openpty()
+    os.write(ours, b"n\n")
+    typed = subprocess.run(command, stdin=terminal, capture_output=True, text=True)
+    os.close(ours)
+    os.close(terminal)
+    assert typed.returncode == 1
+    assert "Purge it? [y/N]" in typed.stderr
+    assert typed.stderr.endswith("nothing was purged\n")
 
 
 def test_missing_credentials_are_exit_code_3(
