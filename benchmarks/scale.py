@@ -15,6 +15,7 @@ from benchmarks.partitions import SITE_METRIC_DOLLARS, WRITE_LIMIT, busiest_seco
 from benchmarks.prices import STORAGE_DOLLARS
 from benchmarks.result import Result, Table, Verdict
 from infra.publisher import CALLS_OF_A_SHARD
+from infra.settings import MOST_SITES
 from job_protocol import identifiers
 from job_protocol.allocation import Allocation
 from job_protocol.job import Job
@@ -64,7 +65,9 @@ def run(bench: Bench) -> Result:
             "wire. Partitions are computed, since the emulator has none: "
             f"DynamoDB gives one partition {WRITE_LIMIT:,} write units a second. It can split a "
             "key's items between partitions, which does not help where all writes go to one end. "
-            f"Units are those of a job of which {_STATES} states are shown."
+            f"Units are those of a job of which {_STATES} states are shown. A deployment has room "
+            f"for {MOST_SITES} sites (a stack has at most 500 resources); what is computed for "
+            f"{SITES:,} sites in one table is spread over {-(-SITES // MOST_SITES)} of them."
         ),
         tables=[
             Table("Requests and units of one step", ("step", *counts), rows),

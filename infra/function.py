@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import aws_cdk as cdk
@@ -35,6 +35,10 @@ RETENTION = {
     1827: logs.RetentionDays.FIVE_YEARS,
     3653: logs.RetentionDays.TEN_YEARS,
 }
+
+_RESOURCES_OF_A_STATEMENT = 16
+"""With more sites a statement is written in parts. IAM takes 6,144 characters in a managed policy,
+and the CDK moves whole statements of a policy that grows too long into further ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +99,8 @@ class ControlPlaneFunction(Construct):
         )
         log_group.grant_write(self.role)
         for statement in rights:
-            self.role.add_to_policy(statement)
+            for part in _parts(statement):
+                self.role.add_to_policy(part)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -126,3 +131,15 @@ class ControlPlaneFunction(Construct):
             "The runtime is the one that the locked packages are bundled and tested for; it is "
             "raised together with them.",
         )
+
+
+def _parts(statement: iam.PolicyStatement) -> Iterator[iam.PolicyStatement]:
+    resources = statement.resources
+    if len(resources) <= _RESOURCES_OF_A_STATEMENT:
+        yield statement
+        return
+    for start in range(0, len(resources), _RESOURCES_OF_A_STATEMENT):
+        end = start + _RESOURCES_OF_A_STATEMENT
+        # A number in each id keeps the CDK from merging the parts again.
+        number = start // _RESOURCES_OF_A_STATEMENT + 1
+        yield statement.copy(sid=f"{statement.sid}{number}", resources=resources[start:end])

@@ -13,12 +13,16 @@ from job_protocol.elements import MAX_ARRAY
 
 SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
 STAGE_NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
+PRODUCTION = re.compile(r"prod[0-9]*")
 PRINCIPAL_ARN = re.compile(r"arn:aws[a-z-]*:(iam|sts)::\d{12}:(root|[a-z-]+/[\w+=,.@/-]+)")
 ISSUER = re.compile(r"https://[^\s?#]+")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 MAX_STAGE_AND_SITE_LENGTH = 25
 """So that `jobferry-STAGE-SITE-ACCOUNT-REGION` is a bucket name (63 characters) in any region."""
+
+MOST_SITES = 32
+"""So that all settings together stay below 500 resources (CloudFormation's quotas)."""
 
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1827, 3653)
 """What CloudWatch Logs accepts (API reference, PutRetentionPolicy), up to ten years."""
@@ -109,7 +113,7 @@ class Settings:
     """The settings of one deployment.
 
     Attributes:
-        stage: "prod" keeps the data when the stack is removed; any other stage deletes it.
+        stage: "prod", "prod2", ... keep the data when the stack is removed; any other deletes it.
         sites: the sites, by name.
         event_transitions: "end": an event at the end of a job; "all": one for every state.
         alarm_email: who gets the alarms by mail.
@@ -132,7 +136,7 @@ class Settings:
     @property
     def keeps_data(self) -> bool:
         """Whether the bucket and the table outlive the stack."""
-        return self.stage == "prod"
+        return PRODUCTION.fullmatch(self.stage) is not None
 
     @property
     def stack_name(self) -> str:
@@ -280,6 +284,11 @@ def _sites(value: object) -> tuple[SiteSettings, ...]:
     if not isinstance(value, Mapping) or not value:
         raise SettingsError(
             f'sites is {value!r}; it must name at least one site, as in {{"dc1": {{}}}}'
+        )
+    if len(value) > MOST_SITES:
+        raise SettingsError(
+            f"sites names {len(value)} sites, and a deployment has room for {MOST_SITES}: deploy "
+            "the others as a stage of their own (`-c stage=prod2`)"
         )
     return tuple(_site(name, value[name]) for name in sorted(value))
 

@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from job_protocol.object_keys import in_shared_folder
 
+URL = "s3://"
+"""How a `from` begins that names the bucket, too."""
+
+
+def key_of(source: str, bucket: str) -> str | None:
+    """The key that `from` names, as `s3://BUCKET/KEY` or alone; None if it is in another bucket.
+
+    Args:
+        source: `from` of the row.
+        bucket: the site's bucket.
+    """
+    if not source.startswith(URL):
+        return source
+    other, _, key = source.removeprefix(URL).partition("/")
+    return key if other == bucket else None
+
 
 def place_of(source: str, to: str, key: str) -> str | None:
     """The path of an object in the job directory; None if it does not belong to the input.

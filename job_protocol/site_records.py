@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from job_protocol.items import SCHEMA_VERSION
 
@@ -20,6 +21,8 @@ class Heartbeat:
         version: the puller's version.
         active: how many allocations it holds.
         problem: why it cannot claim anything although it is alive, a sentence.
+        attributes: what constraints of jobs are judged by, such as `attr.cpu.arch`; empty from a
+            puller that does not tell them.
     """
 
     site: str
@@ -31,6 +34,7 @@ class Heartbeat:
     version: str = ""
     active: int = 0
     problem: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
     v: int = SCHEMA_VERSION
 
 

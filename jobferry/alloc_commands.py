@@ -155,7 +155,7 @@ def show_logs(
         element: of an array, the index of the element that is meant.
     """
     found = allocation_of(access, allocation, element)
-    name = task or _only_task(found)
+    name = _task_of(found, task)
     kind = "stderr" if stderr else "stdout"
     if not as_json:
         for chunk in _followed(access, found, name, kind, follow):
@@ -167,8 +167,12 @@ def show_logs(
     print_json({"allocation": found["ID"], "task": name, "stream": kind, "text": text})
 
 
-def _only_task(allocation: Mapping[str, Any]) -> str:
+def _task_of(allocation: Mapping[str, Any], stated: str | None) -> str:
     tasks = sorted(allocation.get("TaskStates") or {})
+    if stated is not None:
+        if tasks and stated not in tasks:
+            raise UsageError(f"this allocation has no task {stated!r}; it has {', '.join(tasks)}")
+        return stated
     if len(tasks) != 1:
         named = ", ".join(tasks) or "none yet"
         raise UsageError(

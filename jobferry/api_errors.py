@@ -24,16 +24,16 @@ _COMMANDS = {
     "GET /v1/jobs": "job status",
     "GET /v1/nodes": "site list",
     "GET /v1/sites": "site list",
+    "client/fs/ls": "alloc fs ALLOC",
 }
 """What a remedy asks for in the API's words, and the command that does it; longer ones first."""
 
 
 def passing(status: int, body: bytes) -> bool:
-    """Whether the same request may be granted a little later: not where a limit is used up.
+    """Whether the same request may be granted a little later.
 
-    Args:
-        status: the HTTP status.
-        body: the body of the answer; jobferry's own 429 is a limit of the site, and names it.
+    Too many requests at once pass; a limit of the site, which the API tells in its own words, does
+    not: somebody has to do something about it.
     """
     return status in _PASSING and not (status == 429 and "Error" in _document(body))
 
@@ -50,16 +50,19 @@ def typed_refusal(status: int, body: bytes, doing: str, *, token: bool) -> Jobfe
     document = _document(body)
     said = document.get("Error") or document.get("message") or f"HTTP status {status}"
     remedy = _as_commands(str(document.get("Remedy") or ""))
+    problems = [row for row in document.get("Problems") or [] if isinstance(row, dict)]
+    if len(problems) > 1 and str(said).startswith(f"{len(problems)} problems; "):
+        said = f"{len(problems)} problems"  # each is told below
     sentence = f"cannot {doing}: {said}" + (f"; {remedy}" if remedy else "")
     if status in (401, 403) and "Error" not in document:
         return _not_let_in(sentence, said, token=token)
     if passing(status, body):
         return CloudUnreachable(f"{sentence}; try again later")
-    problems = document.get("Problems") or []
+    told = [_as_commands(_told(row, document)) for row in problems]
     lines = [
-        _as_commands(f"  {row.get('Key')}: {row.get('Problem')}; {row.get('Remedy')}")
-        for row in problems[:_NAMED]
-        if isinstance(row, dict) and not _is_said(row, document)
+        f"  {text}"
+        for row, text in list(zip(problems, told, strict=True))[:_NAMED]
+        if not _is_said(row, document)
     ]
     if len(problems) > _NAMED:
         lines.append(f"  and {len(problems) - _NAMED} more")
@@ -68,7 +71,7 @@ def typed_refusal(status: int, body: bytes, doing: str, *, token: bool) -> Jobfe
         return JobNotFound(message)
     if status == 409 and "still active" in str(said):
         return JobActive(message)
-    return CloudRefused(message)
+    return CloudRefused(message, told)
 
 
 def _as_commands(remedy: str) -> str:
@@ -76,6 +79,13 @@ def _as_commands(remedy: str) -> str:
     for request, command in _COMMANDS.items():
         remedy = remedy.replace(request, f"`jobferry {command}`")
     return remedy
+
+
+def _told(row: dict[str, Any], document: dict[str, Any]) -> str:
+    """A problem in one line; what the answer's own sentence asks for is not asked for again."""
+    remedy = row.get("Remedy")
+    asked = f"; {remedy}" if remedy and remedy != document.get("Remedy") else ""
+    return f"{row.get('Key')}: {row.get('Problem')}{asked}"
 
 
 def _is_said(row: dict[str, Any], document: dict[str, Any]) -> bool:

@@ -62,15 +62,17 @@ def report_of_view(job: Mapping[str, Any], allocation: Mapping[str, Any] | None)
 
 def _allocation(job: Mapping[str, Any], view: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: view.get(theirs) for theirs, name in _ALLOCATION.items()}
+    found["created"] = _iso(view.get("CreateTime"))
     if view.get("Array"):  # the view is that of its first element
         found["client_status"] = job.get("Outcome") or _WORDS.get(str(job.get("Word")))
         found["exit_code"] = job.get("ExitCode")
-    found["created"] = _iso(view.get("CreateTime"))
-    for state in (view.get("TaskStates") or {}).values():
-        for event in state.get("Events") or []:
-            if event.get("Type") in _TIMES:
-                found[_TIMES[event["Type"]]] = _iso(event.get("Time"))
-    found["array"] = view.get("Array")
+        found |= view["Array"].get("whole") or {}
+        found["array"] = {name: part for name, part in view["Array"].items() if name != "whole"}
+    else:
+        for state in (view.get("TaskStates") or {}).values():
+            for event in state.get("Events") or []:
+                if event.get("Type") in _TIMES:
+                    found[_TIMES[event["Type"]]] = _iso(event.get("Time"))
     results = view.get("Results")
     if results:
         found["results"] = {

@@ -137,8 +137,8 @@ class Client:
         if table is not None:
             upload = with_sweep(upload, table, place_of(source, table))
         upload = upload_plan.joined(upload, own, folders, chosen=job is not None)
-        before = self._access.report(job_id)
-        if before is not None and before.active:
+        before = None if job is None else self._access.report(job_id)  # a new id is nobody's yet
+        if before is not None and before.active and not sites:  # it may be another site's
             raise JobActive(
                 f"job {job_id!r} is still active ({before.word}); wait for its end "
                 f"(jobferry wait), stop it (jobferry stop), or choose another id (--job)"
@@ -146,7 +146,9 @@ class Client:
         if before is not None:
             upload = upload_plan.without_earlier_settings(upload)
         if sign is not None:
-            also = signed_shared(upload, shared.uploads, self._access.shared_objects)
+            also = signed_shared(
+                upload, shared.uploads, self._access.shared_objects, self._access.bucket
+            )
             upload = sign.applied_to(upload, self._site, datetime.now(UTC), also)
         told = progress(upload.size + sum(one.size for one in shared.uploads))
         for one in shared.uploads:

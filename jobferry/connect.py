@@ -91,8 +91,8 @@ def _api(
         try:
             return parameter(name)
         except (CloudRefused, ConfigurationError):
-            if via == "auto":  # the bucket will tell what is wrong, if anything is
-                return None
+            if via == "auto" and not environment.get("JOBFERRY_TOKEN"):
+                return None  # the bucket will tell what is wrong, if anything is
             raise
 
     where: Address | None = address_of(

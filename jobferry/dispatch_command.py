@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,7 @@ of metadata; an empty cell gives none. Each element has its values as NOMAD_META
 @click.argument("job", shell_complete=complete_jobs)
 @click.argument("payload", metavar="[INPUT|-]", required=False)
 @click.option("--meta", multiple=True, metavar="KEY=VALUE", help="Metadata; repeatable.")
+@click.option("--payload-file", metavar="FILE|-", help="The same as INPUT.")
 @click.option("--idempotency-token", metavar="TEXT", help="Makes it repeatable.")
 @click.option("--id-prefix-template", metavar="TEXT", help="Words in the new job's id.")
 @click.option("--priority", type=click.IntRange(1, 100), help="Of this run.")
@@ -68,6 +72,7 @@ of metadata; an empty cell gives none. Each element has its values as NOMAD_META
 def dispatch_job(
     job: str,
     payload: str | None,
+    payload_file: str | None,
     meta: tuple[str, ...],
     idempotency_token: str | None,
     id_prefix_template: str | None,
@@ -80,6 +85,8 @@ def dispatch_job(
     **place: Any,
 ) -> None:
     """Dispatch it."""
+    if payload is not None and payload_file is not None:
+        raise UsageError("state the payload once: INPUT or --payload-file")
     access = api_of(place)
     stated: dict[str, Any] = {
         "Meta": _meta(meta),
@@ -91,7 +98,8 @@ def dispatch_job(
     if max_running is not None and sweep is None:
         raise UsageError("--max-running is for the elements of a --sweep")
     body = {name: value for name, value in stated.items() if value}
-    answer = _dispatched(access, job, body, _read(payload), idempotency_token)
+    with _opened(payload or payload_file) as content:
+        answer = _dispatched(access, job, body, content, idempotency_token)
     if as_json:
         print_json(answer)
         return
@@ -103,13 +111,21 @@ def dispatch_job(
         click.echo("\n".join(["", *monitored(access.client, answer["EvalID"], view)]))
 
 
-def _read(payload: str | None) -> bytes:
-    if payload is None:
-        return b""
-    try:
-        return sys.stdin.buffer.read() if payload == "-" else Path(payload).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{payload} cannot be read: {error}") from error
+@contextmanager
+def _opened(payload: str | None) -> Iterator[Path | None]:
+    """The file of the payload; what comes through a pipe lies in one while it is sent."""
+    if payload is None or (payload != "-" and Path(payload).is_file()):
+        yield None if payload is None else Path(payload)
+        return
+    with tempfile.NamedTemporaryFile() as content:
+        try:
+            stdin = nullcontext(sys.stdin.buffer)
+            with stdin if payload == "-" else Path(payload).open("rb") as pipe:
+                shutil.copyfileobj(pipe, content)
+        except OSError as error:
+            raise UsageError(f"{payload} cannot be read: {error}") from error
+        content.flush()
+        yield Path(content.name)
 
 
 def _table(sweep: Path) -> str:
@@ -135,31 +151,38 @@ def _meta(stated: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def _measured(payload: Path | None) -> tuple[int, str]:
+    """Bytes and SHA-256 of a payload, which may be larger than the memory."""
+    if payload is None:
+        return 0, ""
+    try:
+        with payload.open("rb") as content:
+            return payload.stat().st_size, hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"{payload} cannot be read: {error}") from error
+
+
 def _dispatched(
-    access: ApiAccess, job: str, body: dict[str, Any], payload: bytes, token: str | None
+    access: ApiAccess, job: str, body: dict[str, Any], payload: Path | None, token: str | None
 ) -> dict[str, Any]:
     """The answer to a dispatch; a payload that is too large for it goes to the bucket first."""
+    size, digest = _measured(payload)
     path, doing = job_path(job, "dispatch"), f"dispatch job {job!r}"
     query = {"idempotency_token": token}
-    if len(payload) <= _INLINE:
-        if payload:
-            body["Payload"] = base64.b64encode(payload).decode()
+    if payload is None or size <= _INLINE:
+        if payload is not None and size:
+            body["Payload"] = base64.b64encode(payload.read_bytes()).decode()
         answer: dict[str, Any] = access.client.write("POST", path, doing, body, query=query)
         return answer
-    body["PayloadUpload"] = {
-        "Size": len(payload),
-        "SHA256": hashlib.sha256(payload).hexdigest(),
-    }
+    body["PayloadUpload"] = {"Size": size, "SHA256": digest}
     announced = access.client.write("POST", path, doing, body, query=query)
     if "Upload" not in announced:  # the same token came before
         return dict(announced)
     child, upload = announced["ID"], announced["Upload"]
     place = {"site": announced["Site"]}
-    with tempfile.NamedTemporaryFile() as content, progress_bar("Uploading") as progress:
-        content.write(payload)
-        content.flush()
+    with progress_bar("Uploading") as progress:
         requests = announced["Uploads"]
-        file = LocalFile(requests[0]["Path"], Path(content.name), len(payload), 0o644)
+        file = LocalFile(requests[0]["Path"], payload, size, 0o644)
 
         def missing() -> list[dict[str, Any]]:
             query = {"upload": upload, **place}
@@ -169,7 +192,7 @@ def _dispatched(
             return rows
 
         http = http_session(access.client.address)
-        put_all(http, requests, missing, {file.path: file}, progress(len(payload)))
+        put_all(http, requests, missing, {file.path: file}, progress(size))
     started = access.client.write(
         "POST", job_path(child, "start"), f"start job {child!r}", {"Upload": upload}, query=place
     )

@@ -17,6 +17,7 @@ from jobferry.errors import JobferryError
 from jobferry.options import PLACE, examples, place_options, print_json
 from jobferry.over_api import ApiAccess
 from jobferry.rendering import local_time, printable, table
+from jobferry.user_settings import current
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +62,23 @@ def _findings(place: dict[str, Any]) -> Iterator[Finding]:
         "ok",
         f"jobferry {__version__}, Python {platform.python_version()}, boto3 {boto3.__version__}",
     )
-    yield _looked("credentials", _credentials)
-    yield _looked("region", _region)
-    if place["via"] != "s3" and not place["bucket"]:
-        yield from _api(place)
+    over_api = place["via"] != "s3" and not place["bucket"]
+    token = over_api and bool(current().get("JOBFERRY_TOKEN"))
+    missing = "note" if token else "problem"  # who shows a token needs nothing else
+    yield _looked("credentials", _credentials, missing)
+    yield _looked("region", _region, missing)
+    if over_api:
+        needed = token or place["via"] == "api" or bool(place["address"])
+        yield from _api(place, "problem" if needed else "note")
     if place["via"] != "api" and not place["address"]:
-        yield _looked("bucket", lambda: _bucket(place))
+        yield _looked("bucket", lambda: _bucket(place), missing)
 
 
-def _looked(about: str, look: Callable[[], str]) -> Finding:
+def _looked(about: str, look: Callable[[], str], missing: str) -> Finding:
     try:
         return Finding(about, "ok", look())
     except JobferryError as error:
-        return Finding(about, "problem", str(error).splitlines()[0])
+        return Finding(about, missing, str(error).splitlines()[0])
 
 
 def _credentials() -> str:
@@ -87,7 +92,7 @@ def _region() -> str:
     return region or "none is stated (AWS_REGION)"
 
 
-def _api(place: dict[str, Any]) -> Iterator[Finding]:
+def _api(place: dict[str, Any], missing: str) -> Iterator[Finding]:
     try:
         access = connect(**{**place, "via": "api"})
         if not isinstance(access, ApiAccess):
@@ -97,8 +102,7 @@ def _api(place: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("API", "ok", f"{access.client.address}: {caller['Name']} may {scopes}")
         sites = access.client.get("/v1/sites", "list sites")
     except JobferryError as error:
-        state = "problem" if place["via"] == "api" or place["address"] else "note"
-        yield Finding("API", state, str(error).splitlines()[0])
+        yield Finding("API", missing, str(error).splitlines()[0])
         return
     for row in sites:
         drained = "drained; " if row["Drain"] else ""

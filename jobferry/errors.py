@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from job_protocol.object_keys import Problem
@@ -31,9 +31,17 @@ class ConfigurationError(JobferryError):
 
 
 class CloudRefused(JobferryError):
-    """AWS answered with a refusal."""
+    """AWS answered with a refusal.
+
+    Attributes:
+        problems: every reason, a sentence each, where there are several or the first has a place.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class CloudUnreachable(JobferryError):

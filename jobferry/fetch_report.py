@@ -31,7 +31,8 @@ def tell_fetched(job: str, got: Downloaded, elements: str | None, *, as_json: bo
         )
     else:
         click.echo(str(got.directory))
-        say(f"{got.files} files fetched, {human_size(got.size)}; {got.present} were there already")
+        files = "1 file" if got.files == 1 else f"{got.files} files"
+        say(f"{files} fetched, {human_size(got.size)}; {got.present} were there already")
     if elements is not None and not got.files + got.present:
         say(
             f"no file of job {printable(job)} belongs to these elements alone; theirs are the logs "

@@ -21,6 +21,7 @@ from jobferry.periodic_commands import periodic
 from jobferry.polling import intervals
 from jobferry.registration_commands import plan_job, run_job, validate_job
 from jobferry.rendering import describe, describe_all, local_time, printable, table
+from jobferry.state_commands import what_comes_of_stop
 
 _MOST_LISTED = 1000
 
@@ -112,6 +113,8 @@ def _show_all(access: Any, prefix: str, limit: int, as_json: bool) -> None:
         print_json(rows[:limit])
         return
     click.echo(job_list(rows[:limit], view_now()))
+    if not rows and access.client.site is None:
+        say("these are the jobs of the default site; name another with --site")
     if len(rows) >= limit:
         say(f"these are the newest {limit} jobs; see more with --limit or --prefix")
 
@@ -200,15 +203,22 @@ def stop(
         if purge:
             raise UsageError("--purge needs the API (--via api)")
         report = Job(access, job_id).stop()
-        print_json({"ID": job_id, "Status": report.status.value}) if as_json else say(
-            f"job {printable(job_id)} has been asked to stop"
-        )
+        if as_json:
+            print_json({"ID": job_id, "Status": report.status.value})
+        else:
+            say(what_comes_of_stop(job_id, report))
         return
+    before = access.client.get(job_path(job_id), f"stop job {job_id!r}")
     query = {"purge": True if purge else None}
     doing = f"stop job {job_id!r}"
     answer = access.client.write("DELETE", job_path(job_id), doing, query=query)
     if as_json:
         print_json(answer)
+        return
+    had_ended = before["Status"] == "dead" and before.get("Note") == answer.get("Note")
+    if had_ended and not purge:
+        outcome = f" ({before['Outcome']})" if before.get("Outcome") else ""
+        say(f"job {printable(job_id)} has ended already{outcome}")
         return
     evaluation = answer.get("EvalID")
     if evaluation and not (detach or purge):

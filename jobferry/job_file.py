@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,31 @@ _PLACE_IN_FILE = "job.nomad:"
 """How the API begins to say where in a job file something is wrong."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadJob:
+    """A job file that was read.
+
+    Attributes:
+        job: Nomad's `Job`, as a registration sends it.
+        source: the file and its variables, which a registration sends along.
+        warnings: what the file states in vain, and is not in the job.
+    """
+
+    job: dict[str, Any]
+    source: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
 def read_job(
     api: ApiClient | None, file: str, variables: Sequence[str], variable_files: Sequence[str]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A job and its source, as a registration sends them.
+) -> ReadJob:
+    """Read a job file.
 
     Args:
         api: reads HCL; None reads it here, where nobody in between can change it.
         file: its path; `-` is the standard input.
-        variables: `KEY=VALUE` each.
-        variable_files: paths of files of variables.
+        variables: `KEY=VALUE` each; they win over files.
+        variable_files: paths of files of variables; later ones win.
 
     Raises:
         UsageError: a file cannot be read.
@@ -35,28 +51,55 @@ def read_job(
     if text.lstrip().startswith("{"):
         if variables or variable_files:
             raise UsageError("a job file in JSON has no variables; leave out -var and -var-file")
-        return job_of_json(text, file), {"Source": text, "Format": "json"}
-    values = variables_text(variables, [_text(path) for path in variable_files])
-    source = {"Source": text, "Format": "hcl2", "Variables": values}
+        return ReadJob(job_of_json(text, file), {"Source": text, "Format": "json"})
+    flags, files = flags_of(variables), [(path, _text(path)) for path in variable_files]
+    source = {
+        "Source": text,
+        "Format": "hcl2",
+        "VariableFlags": flags,
+        "Variables": "".join(f"{one.rstrip()}\n" for _, one in files),
+    }
     if api is None:
-        return _job_of_hcl(text, file, values), source
-    body = {"JobHCL": text, "Variables": values, "Canonicalize": False}
+        return _job_of_hcl(text, file, flags, files, source)
+    body = {
+        "JobHCL": text,
+        "VariableFiles": [{"Name": name, "Text": one} for name, one in files],
+        "VariableFlags": flags,
+        "Canonicalize": False,
+    }
     try:
         job = api.write("POST", "/v1/jobs/parse", f"read {file}", body)
     except CloudRefused as error:
-        raise CloudRefused(str(error).replace(_PLACE_IN_FILE, f"{file}:")) from error
-    return job, source
+        raise CloudRefused(
+            _with_place(str(error), file), [_with_place(one, file) for one in error.problems]
+        ) from error
+    warnings = job.pop("Warnings", [])
+    return ReadJob(job, source, tuple(_with_place(one, file) for one in warnings))
 
 
-def _job_of_hcl(text: str, file: str, values: str) -> dict[str, Any]:
+def _with_place(sentence: str, file: str) -> str:
+    return sentence.replace(_PLACE_IN_FILE, f"{file}:")
+
+
+def _job_of_hcl(
+    text: str,
+    file: str,
+    flags: Mapping[str, str],
+    files: Sequence[tuple[str, str]],
+    source: dict[str, Any],
+) -> ReadJob:
     from nomad_jobs.job_file.reading import read_job_file  # only who signs needs it here
     from nomad_jobs.job_file.variables import VariableFile
 
-    files = (VariableFile("variables", values),) if values else ()
-    found = read_job_file(text, file=file, variable_files=files)
+    found = read_job_file(
+        text,
+        file=file,
+        variables=flags,
+        variable_files=[VariableFile(name, one) for name, one in files],
+    )
     if found.job is None:
         raise SigningFailed("\n".join(map(str, found.problems)))
-    return found.job
+    return ReadJob(found.job, source, tuple(map(str, found.warnings)))
 
 
 def job_of_json(text: str, file: str) -> dict[str, Any]:
@@ -75,28 +118,19 @@ def job_of_json(text: str, file: str) -> dict[str, Any]:
     return job
 
 
-def variables_text(stated: Sequence[str], files: Sequence[str]) -> str:
-    """One file of variables from files and `KEY=VALUE`; what comes later counts, as in Nomad.
-
-    A value is a text, unless it begins as a list or an object does.
+def flags_of(stated: Sequence[str]) -> dict[str, str]:
+    """Single values of variables by name; of one name the last counts, as in Nomad.
 
     Raises:
-        UsageError: one is not of this form.
+        UsageError: one is not of the form `KEY=VALUE`.
     """
-    lines = [text.rstrip("\n") for text in files]
+    flags: dict[str, str] = {}
     for one in stated:
         name, equals, value = one.partition("=")
         if not (equals and name.strip()):
             raise UsageError(f"-var {one!r}: write -var KEY=VALUE")
-        lines.append(f"{name.strip()} = {_hcl(value)}")
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _hcl(value: str) -> str:
-    if value.lstrip().startswith(("[", "{")):
-        return value
-    quoted = json.dumps(value, ensure_ascii=False)
-    return quoted.replace("${", "$${").replace("%{", "%%{")
+        flags[name.strip()] = value
+    return flags
 
 
 def _text(file: str) -> str:

@@ -188,6 +188,11 @@ def _evaluations(evaluations: Iterable[Mapping[str, Any]]) -> list[str]:
     )
 
 
+def _ids(allocations: Sequence[Mapping[str, Any]]) -> set[str]:
+    """What a short id may mean: that of an array means its first element, and no later one."""
+    return {one[key] for one in allocations for key in ("ID", "EvalID") if one.get(key)}
+
+
 def allocation_rows(allocations: Sequence[Mapping[str, Any]], view: View) -> list[str]:
     """A table of allocations."""
     if not allocations:
@@ -196,7 +201,7 @@ def allocation_rows(allocations: Sequence[Mapping[str, Any]], view: View) -> lis
     if view.verbose:
         head[1:2] = ["Eval ID", "Node ID", "Node Name"]
     rows = []
-    ids = [one["ID"] for one in allocations]
+    ids = _ids(allocations)
     for one in allocations:
         row = [
             view.id_among(one["ID"], ids),
@@ -261,7 +266,7 @@ def monitor_lines(
     if deployment := evaluation.get("DeploymentID"):
         lines.append(f'    Evaluation within deployment: "{view.id(deployment)}"')
     placed = list(allocations)
-    ids = [one["ID"] for one in placed]
+    ids = _ids(placed)
     shown = placed if view.verbose or len(placed) <= _MOST_PLACED else placed[:_MOST_PLACED]
     lines += [
         f'    Allocation "{view.id_among(one["ID"], ids)}" created: '

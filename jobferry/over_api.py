@@ -9,6 +9,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from job_protocol.job_settings import SharedInput
+from job_protocol.object_keys import SCRIPT
 from jobferry.api_client import ApiClient, Query, http_session, job_path
 from jobferry.api_report import report_of_view
 from jobferry.errors import CloudRefused, JobNotFound, UsageError
@@ -23,7 +24,6 @@ from jobferry.url_transfer import fetch_into, put_all
 
 _PIECE = 1024**2
 _MAX_PAGE = 1000
-_SCRIPT = "script"
 """What the API calls the driver of a job that is no Nomad job."""
 _MOST_ALLOCATIONS = 1000
 """Of one job, that an event log goes back."""
@@ -45,6 +45,8 @@ class ApiAccess:
         self.client = client
         self._records = records
         self._current: dict[str, str] = {}
+        self._sites_of_jobs: dict[str, str] = {}
+        """Which of several sites has taken a job; another may have one of the same id."""
 
     def location(self, job_id: str) -> str:
         """The job's URL at the API."""
@@ -55,7 +57,7 @@ class ApiAccess:
     def report(self, job_id: str) -> Report | None:
         """The job's state; None if there is no such job."""
         try:
-            job = self.client.get(job_path(job_id), f"read job {job_id!r}")
+            job = self._job(job_id)
         except JobNotFound:
             return None
         current = job.get("AllocID")
@@ -63,6 +65,17 @@ class ApiAccess:
             return report_of_view(job, None)
         self._current[job_id] = current
         return report_of_view(job, self._allocation(current, job))
+
+    def _job(self, job_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.get(
+            job_path(job_id), f"read job {job_id!r}", self._where(job_id)
+        )
+        return found
+
+    def _where(self, job_id: str) -> dict[str, str]:
+        """The parameter that names a job's site, where it is known; else the API finds the job."""
+        site = self._sites_of_jobs.get(job_id)
+        return {} if site is None else {"site": site}
 
     def _allocation(self, allocation: str, job: dict[str, Any]) -> dict[str, Any]:
         query = {"site": job.get("Site")}
@@ -73,12 +86,13 @@ class ApiAccess:
     def allocation_of_tasks(self, job_id: str) -> str | None:
         """The current allocation of a Nomad job, whose tasks have their own logs; else None."""
         try:
-            job = self.client.get(job_path(job_id), f"read job {job_id!r}")
+            job = self._job(job_id)
         except JobNotFound:
             return None
         groups = job.get("TaskGroups") or []
         tasks = [task for group in groups for task in group.get("Tasks") or []]
-        is_script = all(task.get("Driver") == _SCRIPT for task in tasks)
+        # A task of the driver `script` has a script of its own, and its logs like any task.
+        is_script = all((task.get("Config") or {}).get("command") == SCRIPT for task in tasks)
         return None if is_script else job.get("AllocID") or None
 
     def reports(self, prefix: str, limit: int) -> Listing:
@@ -94,7 +108,9 @@ class ApiAccess:
     def events(self, job_id: str) -> tuple[Event, ...]:
         """What happened to the job's runs, oldest first."""
         rows = self.client.get(
-            job_path(job_id, "events"), f"read the events of job {job_id!r}", {"all": True}
+            job_path(job_id, "events"),
+            f"read the events of job {job_id!r}",
+            {"all": True, **self._where(job_id)},
         )
         return tuple(
             Event(row.get("Time"), row.get("Run"), row["Type"], row.get("AllocID"), row["Message"])
@@ -106,7 +122,7 @@ class ApiAccess:
     def audit(self, job_id: str) -> tuple[dict[str, Any], ...]:
         """The chains of its allocations, followed back from the current one."""
         try:
-            job = self.client.get(job_path(job_id), f"read job {job_id!r}")
+            job = self._job(job_id)
         except JobNotFound:
             return ()
         wanted = job.get("AllocID")
@@ -152,6 +168,7 @@ class ApiAccess:
             body = self._body(document, upload, sites)
             answer = self.client.write("POST", "/v1/jobs/script", doing, body)
             progress(upload.size)
+            self._sites_of_jobs[answer["ID"]] = answer["Site"]
             return str(answer["ID"])
         chosen = upload.job_id if upload.chosen else ""
         with UploadRecord(
@@ -184,6 +201,7 @@ class ApiAccess:
             query={"site": begun.site},
         )
         record.forget()
+        self._sites_of_jobs[begun.job_id] = begun.site
         return begun.job_id
 
     def _sites(self, sites: Sequence[str]) -> tuple[str, ...]:
@@ -230,11 +248,15 @@ class ApiAccess:
 
     def stop(self, job_id: str) -> None:
         """Ask for the job's end."""
-        self.client.write("DELETE", job_path(job_id), f"stop job {job_id!r}")
+        self.client.write(
+            "DELETE", job_path(job_id), f"stop job {job_id!r}", query=self._where(job_id)
+        )
 
     def retry(self, job_id: str) -> None:
         """Run a dead job again; of an array, what is not complete."""
-        self.client.write("POST", job_path(job_id, "retry"), f"retry job {job_id!r}")
+        self.client.write(
+            "POST", job_path(job_id, "retry"), f"retry job {job_id!r}", query=self._where(job_id)
+        )
 
     # ---- files ----
 

@@ -62,7 +62,8 @@ def parameter_of(session: boto3.Session) -> Callable[[str], str | None]:
     """
 
     def parameter(name: str) -> str | None:
-        with typed_errors(f"read the parameter {name} (naming the bucket goes without it)"):
+        what = "the API's address" if "/api/" in name else "the bucket"
+        with typed_errors(f"read the parameter {name} (naming {what} goes without it)"):
             try:
                 answer = session.client("ssm", config=_CONFIG).get_parameter(Name=name)
             except ClientError as error:

@@ -12,7 +12,7 @@ import click
 from jobferry.api_client import job_path
 from jobferry.errors import CloudRefused, UsageError
 from jobferry.job_answers import monitored, view_now
-from jobferry.job_file import read_job
+from jobferry.job_file import ReadJob, read_job
 from jobferry.nomad_plan import plan_text, printable_lines
 from jobferry.nomad_tables import is_template
 from jobferry.nomad_times import launch_text, next_launch
@@ -87,12 +87,14 @@ def run_job(
         if sign_meta or sign_payload is not None or sign_print:
             raise UsageError("--sign-meta, --sign-payload and --sign-print go with --sign")
         api = api_of(place).client
-        job, source = read_job(api, file, variables, variable_files)
-        body: dict[str, Any] = {"Job": job, "Submission": source}
+        read = read_job(api, file, variables, variable_files)
+        job = read.job
+        body: dict[str, Any] = {"Job": job, "Submission": read.source}
     else:
         from jobferry import nomad_signing  # renders, which few commands do
 
-        job, source = read_job(None, file, variables, variable_files)
+        read = read_job(None, file, variables, variable_files)
+        job = read.job
         site = nomad_signing.site_to_sign(place["site"] or os.environ.get("JOBFERRY_SITE"), job)
         bounds = nomad_signing.Bounds.stated(sign_meta, sign_payload)
         document = nomad_signing.nomad_document(job, site, signing, bounds, datetime.now(UTC))
@@ -101,10 +103,11 @@ def run_job(
             return
         api = api_of({**place, "site": site}).client
         signed = {"Document": document.decode(), "Signature": signing.signature(document).decode()}
-        body = {"Job": job, "Submission": source, "Signed": signed}
+        body = {"Job": job, "Submission": read.source, "Signed": signed}
     if check_index is not None:
         body |= {"EnforceIndex": True, "JobModifyIndex": check_index}
-    answer = api.write("POST", "/v1/jobs", f"register job {job.get('ID')!r}", body)
+    registered = api.write("POST", "/v1/jobs", f"register job {job.get('ID')!r}", body)
+    answer = _with_warnings(registered, read)
     _warn(answer)
     if as_json:
         print_json({"ID": job.get("ID"), **answer})
@@ -144,10 +147,11 @@ def validate_job(
     """Validate it."""
     api = api_of(place).client
     try:
-        job, _ = read_job(api, file, variables, variable_files)
-        answer = api.write("POST", "/v1/validate/job", f"validate {file}", {"Job": job})
+        read = read_job(api, file, variables, variable_files)
+        judged = api.write("POST", "/v1/validate/job", f"validate {file}", {"Job": read.job})
+        answer = _with_warnings(judged, read)
     except CloudRefused as refused:
-        lines = str(refused).splitlines()
+        lines = list(refused.problems) or [str(refused)]
         answer = {"ValidationErrors": lines, "Error": str(refused), "Warnings": ""}
     errors = answer.get("ValidationErrors") or []
     if as_json:
@@ -183,14 +187,22 @@ def plan_job(
 ) -> None:
     """Plan it."""
     api = api_of(place).client
-    job, _ = read_job(api, file, variables, variable_files)
+    read = read_job(api, file, variables, variable_files)
+    job = read.job
     job_id = str(job.get("ID"))
     body = {"Job": job, "Diff": True}
-    answer = api.write("POST", job_path(job_id, "plan"), f"plan job {job_id!r}", body)
+    planned = api.write("POST", job_path(job_id, "plan"), f"plan job {job_id!r}", body)
+    answer = _with_warnings(planned, read)
     if as_json:
         print_json(answer)
     else:
         click.echo(plan_text(answer, job, file, datetime.now(UTC)))
+
+
+def _with_warnings(answer: dict[str, Any], read: ReadJob) -> dict[str, Any]:
+    """An answer that warns of what the file states, too."""
+    warnings = [*read.warnings, answer.get("Warnings") or ""]
+    return {**answer, "Warnings": "\n".join(filter(None, warnings))}
 
 
 def _warn(answer: dict[str, Any]) -> None:

@@ -8,10 +8,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from job_protocol.file_mode import mode_of
 from jobferry.aws_errors import code_of, is_missing, typed_errors
 from jobferry.checksums import Checksum, agrees
 from jobferry.errors import TransferFailed
-from jobferry.file_mode import mode_of
 from jobferry.interface import Fetched, Progress
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from botocore.exceptions import ClientError
 from s3transfer.exceptions import CancelledError, RetriesExceededError
 from s3transfer.manager import TransferConfig, TransferManager
 
+from job_protocol.file_mode import MODE_METADATA
 from jobferry.aws_errors import code_of, is_missing
 from jobferry.checksums import Checksum, agrees
 from jobferry.errors import CloudUnreachable, TransferFailed
-from jobferry.file_mode import MODE_METADATA
 from jobferry.interface import Progress
 from jobferry.upload_plan import LocalFile
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from job_protocol.object_keys import MAX_KEY_BYTES, Problem, input_path_problems
+from job_protocol.shared_places import URL
 from jobferry.errors import UploadRefused, UsageError
 from jobferry.upload_plan import LocalFile, local_tree
 
 PREFIX = "shared"
-_URL = "s3://"
 
 Wish = tuple[str | Path, str]
 """A shared input as a user states it: `FROM` and `TO`."""
@@ -143,7 +143,7 @@ def plan_shared(wishes: Sequence[Wish], bucket: str | None) -> SharedPlan:
 
 def _local(source: str | Path) -> Path | None:
     """The file or directory that `FROM` names here; None if it is a key."""
-    if isinstance(source, str) and source.startswith(_URL):
+    if isinstance(source, str) and source.startswith(URL):
         return None
     path = Path(source)
     if path.exists():
@@ -154,15 +154,16 @@ def _local(source: str | Path) -> Path | None:
 
 
 def _key(source: str, bucket: str | None) -> str:
-    if not source.startswith(_URL):
+    """What `from` says: a key, or as it stands where the API alone knows the bucket."""
+    if not source.startswith(URL):
         return source
-    other, _, key = source.removeprefix(_URL).partition("/")
+    other, _, key = source.removeprefix(URL).partition("/")
     if bucket is not None and other != bucket:
-        remedy = f"copy it there: aws s3 cp {source} s3://{bucket}/{PREFIX}/"
+        remedy = f"copy it there: aws s3 cp {source} {URL}{bucket}/{PREFIX}/"
         raise UploadRefused([Problem(source, f"it is not in the site's bucket {bucket}", remedy)])
     if not key:
-        raise UploadRefused([Problem(source, "it names no object", f"write {_URL}{other}/KEY")])
-    return key
+        raise UploadRefused([Problem(source, "it names no object", f"write {URL}{other}/KEY")])
+    return source if bucket is None else key
 
 
 def _upload_of(local: Path) -> tuple[SharedUpload, str]:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from job_protocol.file_mode import mode_of
 from job_protocol.job_settings import SharedInput
 from job_protocol.object_keys import SETTINGS, Problem
 from job_protocol.settings_document import SettingsDocumentError, read_settings
-from job_protocol.shared_places import place_of
+from job_protocol.shared_places import key_of, place_of
 from job_protocol.signed_manifest import SignedInput
 from jobferry.aws_errors import is_missing, typed_errors
 from jobferry.errors import SigningFailed, UploadRefused
-from jobferry.file_mode import mode_of
 from jobferry.shared_inputs import SharedUpload
 from jobferry.upload_plan import Upload
 
@@ -46,7 +46,7 @@ Look = Callable[[SharedInput], Iterable[SharedObject]]
 
 
 def signed_shared(
-    upload: Upload, uploads: Sequence[SharedUpload], look: Look
+    upload: Upload, uploads: Sequence[SharedUpload], look: Look, bucket: str | None = None
 ) -> tuple[SignedInput, ...]:
     """The shared inputs of an upload, as they are signed.
 
@@ -54,13 +54,16 @@ def signed_shared(
         upload: the upload, with its settings.
         uploads: what is uploaded for it beside the job.
         look: finds what is in the bucket.
+        bucket: the site's bucket, which a row may name; None if it is not known here.
 
     Raises:
         UploadRefused: its settings cannot be read.
         SigningFailed: there is no such object, or a file cannot be read.
     """
     found: list[SignedInput] = []
-    for row in _rows(upload):
+    for stated in _rows(upload):
+        key = None if bucket is None else key_of(stated.source, bucket)
+        row = replace(stated, source=key) if key else stated
         objects = list(_local(row, uploads)) or list(look(row))
         placed = [(place_of(row.source, row.to, one.key), one) for one in objects]
         signed = [

@@ -61,7 +61,7 @@ def _show_all(prefix: str, limit: int, as_json: bool, place: dict[str, Any]) -> 
     elif listing.reports:
         click.echo(describe_all(listing))
     else:
-        say("there are no jobs")
+        say("there are no jobs; name another site with --site")
     if listing.total > limit:
         say(f"these are {limit} of {listing.total} jobs; see more with --limit")
     if not listing.complete:
@@ -86,11 +86,15 @@ def wait(job: str, timeout: float | None, as_json: bool, **place: Any) -> int:
 def wait_for_end(job: Job, timeout: float | None, as_json: bool) -> int:
     """Tell each state of a job up to its end, and why it ended so; 0 if it is complete."""
     told = None
-    for report in job.watch(timeout):
-        if report.word != told:
-            now = datetime.now().astimezone().isoformat(timespec="seconds")
-            say(f"{now}  {report.word or 'unknown word'}")
-            told = report.word
+    try:
+        for report in job.watch(timeout):
+            if report.word != told:
+                now = datetime.now().astimezone().isoformat(timespec="seconds")
+                say(f"{now}  {report.word or 'unknown word'}")
+                told = report.word
+    except KeyboardInterrupt:
+        say(f"job {printable(job.id)} goes on; see jobferry wait, or end it: jobferry stop")
+        raise
     if as_json:
         _show(report, job, as_json)
     if report.outcome == "complete":
@@ -125,10 +129,15 @@ def stop(job: str, as_json: bool, **place: Any) -> None:
     report = client_of(place).job(job).stop()
     if as_json:
         print_json({"job": job, "asked": not report.dead})
-    elif report.dead:
-        say(f"job {printable(job)} has ended already ({report.outcome})")
     else:
-        say(f"job {printable(job)} has been asked to stop; see jobferry wait")
+        say(what_comes_of_stop(job, report))
+
+
+def what_comes_of_stop(job: str, before: Report) -> str:
+    """What was done about a job that was to end, by its state before."""
+    if before.dead:
+        return f"job {printable(job)} has ended already ({before.outcome})"
+    return f"job {printable(job)} has been asked to stop; see jobferry wait"
 
 
 @click.command(

@@ -16,7 +16,9 @@ from jobferry.options import (
     place_options,
     print_json,
     progress_bar,
+    say,
 )
+from jobferry.rendering import printable
 from jobferry.shared_inputs import parse_wish
 from jobferry.signing_commands import sign_options, signing_of
 from jobferry.silence import tell_silence
@@ -114,9 +116,13 @@ def submit(path: Path, job: str | None, wait: bool, as_json: bool, **options: An
             sign=signing,
             **options,
         )
-    tell_silence(submitted)
+    site = tell_silence(submitted)
+    if len(sites) > 1 and site is not None:
+        say(f"site {printable(site)} has taken it")
     if not wait:
         document = {"job": submitted.id, "location": submitted.location}
+        if site is not None:
+            document["site"] = site
         print_json(document) if as_json else click.echo(submitted.id)
         return 0
     if not as_json:

@@ -24,6 +24,7 @@ from job_protocol.object_keys import (
     job_id_problems,
 )
 from job_protocol.path_patterns import matcher, problem_of
+from jobferry import script_check
 from jobferry.errors import UploadRefused
 from jobferry.stated_settings import Settings, merged
 
@@ -123,14 +124,9 @@ def plan_upload(
     walk = _Walk(source)
     upload = walk.run()
     problems += walk.problems
-    if not walk.problems and SCRIPT not in {file.path for file in upload.files}:
-        problems.append(
-            Problem(
-                str(source / SCRIPT),
-                "the job script is missing",
-                f"name the script {SCRIPT}, or submit it alone: jobferry submit SCRIPT",
-            )
-        )
+    if not walk.problems:
+        script = next((file.source for file in upload.files if file.path == SCRIPT), None)
+        problems += script_check.problems_here(source, script)
     paths = [file.path for file in upload.files] + list(upload.folders)
     problems += input_path_problems(job_id, [*paths, *filter(None, map(_place_of, inputs))])
     problems += [_too_long(path) for path in paths if _key_bytes(job_id, path) > MAX_KEY_BYTES]

@@ -127,9 +127,9 @@ def answer_refusal(error: Refused) -> Response[str | bytes]:
 app.exception_handler(Refused)(answer_refusal)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+def handler(event: Any, context: LambdaContext) -> Any:
     """Answer a request of API Gateway, or one of who invokes this function itself."""
-    if "action" not in event:
+    if isinstance(event, dict) and "requestContext" in event:
         return app.resolve(event, context)
     try:
         asked = asked_directly(event, context.aws_request_id)

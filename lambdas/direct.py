@@ -34,11 +34,14 @@ _FIELDS = (
 )
 
 
+_EXAMPLE = 'as in {"action": "read", "job": "job0001"}'
+
+
 class RequestRefused(ControlPlaneError):
     """What a direct invocation fails with; Step Functions catches it by this name."""
 
 
-def asked_directly(event: Mapping[str, Any], request_id: str) -> Asked:
+def asked_directly(event: object, request_id: str) -> Asked:
     """The request of an event such as `{"action": "read", "job": "job0001"}`.
 
     Args:
@@ -49,11 +52,13 @@ def asked_directly(event: Mapping[str, Any], request_id: str) -> Asked:
     Raises:
         Refused: the event is none that this API understands.
     """
+    if not isinstance(event, Mapping):
+        raise Refused(400, "the event must be an object", _EXAMPLE)
     _examine(event)
     method, path = ACTIONS[event["action"]]
     if "{job}" in path:
         if not event.get("job"):
-            raise Refused(400, "job is missing", 'as in {"action": "read", "job": "job0001"}')
+            raise Refused(400, "job is missing", _EXAMPLE)
         path = path.replace("{job}", event["job"])
     document = dict(event.get("document") or {})
     if event.get("task_token") is not None:
@@ -72,6 +77,8 @@ def _examine(event: Mapping[str, Any]) -> None:
     for name in event:
         if name not in _FIELDS:
             raise Refused(400, f"unknown field {name!r}", f"known are: {', '.join(_FIELDS)}")
+    if "action" not in event:
+        raise Refused(400, "action is missing", _EXAMPLE)
     if event["action"] not in list(ACTIONS):
         raise Refused(
             400, f"unknown action {event['action']!r}", f"known are: {', '.join(ACTIONS)}"
@@ -86,5 +93,6 @@ def _examine(event: Mapping[str, Any]) -> None:
 
 def refused_directly(error: Refused) -> RequestRefused:
     """The failure of the invocation: status, what is wrong and what to do, in one sentence each."""
-    problems = "".join(f"; {row.key}: {row.problem} ({row.remedy})" for row in error.problems[:20])
+    named = error.problems[:20] if len(error.problems) > 1 else ()  # one is the message itself
+    problems = "".join(f"; {row.key}: {row.problem} ({row.remedy})" for row in named)
     return RequestRefused(f"{error.status} {error}: {error.remedy}{problems}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from job_protocol.object_keys import Problem
 
 
@@ -41,6 +43,19 @@ class Refused(ControlPlaneError):
         self.status = status
         self.remedy = remedy
         self.problems = problems
+
+
+def refused_fields(problems: Sequence[Problem]) -> Refused:
+    """The refusal of a request's document; the message names the first field that is wrong.
+
+    Args:
+        problems: what is wrong with which field, at least one.
+    """
+    first = problems[0]
+    named = not first.key or repr(first.key) in first.problem
+    message = first.problem if named else f"{first.key}: {first.problem}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return Refused(400, f"{message}{more}", first.remedy, tuple(problems))
 
 
 class LimitReached(Refused):

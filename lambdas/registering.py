@@ -279,6 +279,15 @@ class Registering:
             namespace=job.get("Namespace") or "default",
             region=job.get("Region") or "global",
         )
+        follows = item is not None and (item.active or item.replacement is not None)
+        wanted = registration.dependencies_of(job)
+        if follows and wanted:
+            raise Refused(
+                409,
+                f"a run of job {job_id!r} is active, and what follows it cannot wait for others",
+                "stop it first, or wait for its end",
+            )
+        stands = self.children.submitting.standing(job_id, wanted, submitter.sites)
         rendered = render_run(job, facts)
         kept, earlier = self._version(job, item, step, submitter, None)
         inputs = {object_keys.SCRIPT: rendered.script, **rendered.files, **_inputs(signed)}
@@ -294,9 +303,11 @@ class Registering:
             earlier=earlier,
         )
         manifest = Manifest(tuple(sorted(entries, key=lambda entry: entry.path)))
-        if item is not None and (item.active or item.replacement is not None):
+        if item is not None and follows:
             return replace_run(runs, item, cause, manifest=manifest, settings=rendered.settings)
-        return runs.start(job_id, cause, item, manifest=manifest, settings=rendered.settings)
+        return runs.start(
+            job_id, cause, item, manifest=manifest, settings=rendered.settings, stands=stands
+        )
 
 
 def _inputs(signed: Signed | None) -> Mapping[str, bytes]:

@@ -27,7 +27,7 @@ def read_shared(
     Returns:
         The manifest's entries, and every problem found.
     """
-    requests, problems = requests_of(job_id, settings.inputs)
+    requests, problems = requests_of(job_id, settings.inputs, bucket.name)
     most = most_versions(limits)
     entries: list[Entry] = []
     objects = bucket.find_all(

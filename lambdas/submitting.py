@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from job_protocol import identifiers, object_keys
+from job_protocol.dependency import Dependency
 from job_protocol.items import from_attributes
 from job_protocol.job import Job
 from job_protocol.job_settings import JobSettings
@@ -143,16 +144,29 @@ class Submitting:
             problems += wrong
         problems += array_problems(job_id, settings, self.runs.site.limits)
         _, wrong = read_shared(self.runs.bucket, self.runs.site.limits, job_id, settings)
-        wrong += self._dependencies(job_id, settings, submitter.sites)[0]
+        wrong += self._dependencies(job_id, settings.depends_on, submitter.sites)[0]
         if problems := problems + wrong:
             raise _wrong(problems)
         return settings
 
+    def standing(
+        self, job_id: str, wanted: tuple[Dependency, ...], usable: frozenset[str] | None
+    ) -> dependencies.Standing:
+        """How a job stands towards what it depends on.
+
+        Raises:
+            Refused: it cannot depend on that.
+        """
+        problems, stands = self._dependencies(job_id, wanted, usable)
+        if problems:
+            raise _wrong(problems)
+        return stands
+
     def _dependencies(
-        self, job_id: str, settings: JobSettings, usable: frozenset[str] | None = None
+        self, job_id: str, wanted: tuple[Dependency, ...], usable: frozenset[str] | None = None
     ) -> tuple[list[Problem], dependencies.Standing]:
         """What is wrong with the job's dependencies, and how it stands towards them now."""
-        site, wanted = self.runs.site.name, settings.depends_on
+        site = self.runs.site.name
         named = look_up(self.runs.table, site, wanted)
         problems = dependencies.problems(site, job_id, wanted, named, usable)
         return problems, dependencies.standing(site, wanted, named)
@@ -217,9 +231,7 @@ class Submitting:
                 if job is not None and job.upload == cause.upload:
                     return job
                 self._examine_place(job_id, job)
-            problems, stands = self._dependencies(job_id, settings)
-            if problems:
-                raise _wrong(problems)
+            stands = self.standing(job_id, settings.depends_on, None)
             read = replace(cause, sequencer=job.sequencer if job else None)
             try:
                 return self.runs.start(

@@ -10,12 +10,12 @@ from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import Manifest
 from job_protocol.object_keys import Problem
 from job_protocol.path_patterns import matcher
+from job_protocol.script_rules import script_problems
 from job_protocol.script_size import MAX_SCRIPT_BYTES
 from job_protocol.sweep import MAX_SWEEP_BYTES
 from lambdas.ports.site_bucket import SiteBucket
 from lambdas.ports.site_directory import Site
 from lambdas.rules.mark import Mark
-from lambdas.rules.script import script_problems
 from lambdas.rules.shared_inputs import clash_problems
 from lambdas.rules.sweep import swept
 from lambdas.rules.upload import (

@@ -12,7 +12,8 @@ from pathlib import Path
 from local_cloud.demo import Demo
 from local_cloud.emulator import CHECKOUT
 from local_cloud.errors import LocalCloudError
-from local_cloud.playground import BINARIES, ROOT, SITE, Playground
+from local_cloud.playground import BINARIES, ROOT, Playground, first_site
+from local_cloud.synthesis import sites_of_checkout
 
 _EXAMPLES = """examples:
   python -m local_cloud demo             one job from the bucket to the site and back
@@ -51,22 +52,30 @@ def up() -> None:
     running = playground.emulator.running()
     playground.start()
     try:
-        deployment = playground.deploy()
+        deployment = playground.deploy(sites_of_checkout())
     except BaseException:
         if not running:
             playground.emulator.stop()
         raise
-    bucket = deployment.buckets[SITE]
+    first = first_site(deployment)
+    sites = sorted(deployment.buckets, key=lambda site: (site != first, site))
+    buckets = "\n".join(
+        f"  {f'bucket of site {site}':<22} {deployment.buckets[site]}" for site in sites
+    )
+    pullers = "\n".join(
+        f"  {f'puller settings, {site}':<22} {playground.settings_of(deployment, site)}"
+        for site in sites
+    )
     here = "is still up" if running else "is up"
     puller = shlex.join(["jobferry-puller", *playground.puller[1:]])
     print(f"""\
 The emulated AWS {here} at {playground.emulator.endpoint_url}, the stack is deployed.
 
-  bucket of site {SITE}     {bucket}
+{buckets}
   HTTP API, signed       {shlex.quote(deployment.api_urls[""])}
   HTTP API, with tokens  {shlex.quote(deployment.api_urls["Tokens"])}
   job directories        {playground.jobs_dir}
-  settings of the puller {playground.settings_file}
+{pullers}
   log of the emulator    {playground.emulator.log_file}
 
 Lead this shell to it (in the checkout):

@@ -86,7 +86,7 @@ class Demo:
         self._tell.step("The cloud: an AWS emulator on loopback, and the real stack deployed to it")
         self._playground.start()
         self._tell.moment(f"emulator at {self._playground.emulator.endpoint_url}")
-        deployment = self._playground.deploy()
+        deployment = self._playground.deploy({SITE: {}})
         bucket = deployment.buckets[SITE]
         self._tell.moment(f"stack {deployment.stack} deployed")
         self._tell.note(f"bucket of site {SITE}: {bucket}")

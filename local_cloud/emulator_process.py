@@ -1,8 +1,10 @@
-"""Starts MiniStack, and does two things that it leaves out.
+"""Starts MiniStack, and does three things that it leaves out.
 
 It runs under the emulator's own interpreter, as a file: nothing of this project can be imported.
 Without `dynamodb:LeadingKeys` every statement that guards a partition of the job table by it (with
 `Null` beside it) would refuse everything, so nothing about those statements could be tried out.
+Without ranges of versions a large input, which is always a named version, would come whole and in
+one stream, never in parts.
 Without the windows of stream mappings, which a benchmark asks for, each passing state of a job is
 published at once and costs what AWS would not charge.
 """
@@ -86,6 +88,52 @@ def _partition_key(tables: Mapping[str, Any], table: str, index: str | None) -> 
     return None
 
 
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers and body of an HTTP answer."""
+
+
+def sliced(answer: Answer, start: int, end: int) -> Answer:
+    """The part of a whole object that a range names (RFC 9110, 15.3.7).
+
+    Args:
+        answer: the whole object.
+        start: its first byte.
+        end: its last byte.
+    """
+    _, headers, body = answer
+    part = body[start : end + 1]
+    # The checksum of the whole says nothing about a part, and S3 does not send it with one.
+    kept = {
+        name: text
+        for name, text in headers.items()
+        if not name.lower().startswith("x-amz-checksum-")
+    }
+    place = {
+        "Content-Length": str(len(part)),
+        "Content-Range": f"bytes {start}-{end}/{len(body)}",
+    }
+    return 206, kept | place, part
+
+
+def _ranges_of_versions(s3: Any) -> Callable[..., Answer]:
+    """The emulator's GetObject, which also honours a range of a named version."""
+    whole: Callable[..., Answer] = s3._get_object
+
+    def get(bucket: str, key: str, headers: Mapping[str, str], query: Any = None, /) -> Answer:
+        answer = whole(bucket, key, headers, query)
+        status, _, body = answer
+        wanted = headers.get("range", "")
+        if status != 200 or not wanted or not s3._qp(query or {}, "versionId", ""):
+            return answer
+        place = s3._parse_range(wanted, len(body))
+        if place is None:
+            headers_of_error = {"Content-Type": "application/xml"}
+            return 416, headers_of_error, s3._xml_body(s3._range_error_xml(bucket, key))
+        return sliced(answer, *place)
+
+    return get
+
+
 class StreamWindows:
     """Holds the records of a table's stream back while their mapping gathers them.
 
@@ -150,6 +198,8 @@ def main() -> None:
         return context | {"dynamodb:LeadingKeys": found} if found else context
 
     actions.dynamodb_service_context = with_leading_keys
+    s3: Any = importlib.import_module("ministack.services.s3")
+    s3._get_object = _ranges_of_versions(s3)
     if os.environ.get("JOBFERRY_STREAM_WINDOWS"):
         lambdas: Any = importlib.import_module("ministack.services.lambda_svc")
         windows = StreamWindows(lambdas, dynamodb, time.monotonic)

@@ -1,4 +1,4 @@
-"""An emulated cloud and a site for it in one folder of the checkout, with its puller's settings."""
+"""An emulated cloud and its sites in one folder of the checkout, with their pullers' settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from local_cloud.isolation import without_aws
 from local_cloud.synthesis import read_assembly, synthesize
 
 SITE = "dc1"
+"""The site whose files have no suffix; without it, the first of the deployment is that."""
+
 ROOT = CHECKOUT / ".jobferry"
 BINARIES = Path(sys.executable).parent
 """Where the virtual environment has `aws` and `jobferry-puller`."""
@@ -41,18 +44,13 @@ class Playground:
 
     @property
     def jobs_dir(self) -> Path:
-        """The site's job directories; `~/aws-job` on a real site."""
+        """The job directories of the first site; `~/aws-job` on a real one."""
         return self.root / "aws-job"
 
     @property
     def settings_file(self) -> Path:
-        """The puller's settings."""
+        """The settings of the first site's puller."""
         return self.root / "puller.toml"
-
-    @property
-    def puller_state(self) -> Path:
-        """The puller's journal. It belongs to one emulator, whose table forgets everything."""
-        return self.root / "puller-state"
 
     @property
     def puller(self) -> list[str]:
@@ -66,11 +64,15 @@ class Playground:
             EmulatorFailed: it did not start.
         """
         if not self.emulator.running():
-            shutil.rmtree(self.puller_state, ignore_errors=True)
+            for state in self.root.glob("puller-state*"):  # this table knows nothing of it
+                shutil.rmtree(state, ignore_errors=True)
         self.emulator.start()
 
-    def deploy(self) -> Deployment:
-        """Deploy the real stack, and write the settings of the site's puller.
+    def deploy(self, sites: Mapping[str, Mapping[str, object]]) -> Deployment:
+        """Deploy the real stack, and write the settings of each site's puller.
+
+        Args:
+            sites: the sites' settings by name, as in the context of `cdk.json`.
 
         Raises:
             SynthesisFailed: the CDK app failed.
@@ -80,14 +82,19 @@ class Playground:
             self.root / "cdk.out",
             region=self.emulator.region,
             account=ACCOUNT,
-            sites={SITE: {}},
+            sites=sites,
         )
         deployment = deploy(self.emulator, assembly)
-        self._write_settings(deployment)
+        for site in deployment.buckets:
+            self._write_settings(deployment, site)
         return deployment
 
+    def settings_of(self, deployment: Deployment, site: str) -> Path:
+        """The settings of a site's puller."""
+        return _of_site(self.settings_file, deployment, site)
+
     def bucket(self) -> str:
-        """The site's bucket, as the puller's settings name it.
+        """The bucket of the first site, as the puller's settings name it.
 
         Raises:
             LocalCloudError: nothing has been deployed.
@@ -107,20 +114,32 @@ class Playground:
         environment["PATH"] = f"{BINARIES}{os.pathsep}{environment.get('PATH', os.defpath)}"
         return environment
 
-    def _write_settings(self, deployment: Deployment) -> None:
+    def _write_settings(self, deployment: Deployment, site: str) -> None:
         settings = {
-            "site": SITE,
-            "bucket": deployment.buckets[SITE],
+            "site": site,
+            "bucket": deployment.buckets[site],
             "table": deployment.table,
             "region": self.emulator.region,
             "endpoint_url": self.emulator.endpoint_url,
             "scheduler": "local",
-            "jobs_dir": str(self.jobs_dir),
-            "state_dir": str(self.puller_state),
+            "jobs_dir": str(_of_site(self.jobs_dir, deployment, site)),
+            "state_dir": str(_of_site(self.root / "puller-state", deployment, site)),
             "lock_dir": str(self.root / "locks"),
         }
         # A JSON string is a TOML string.
         lines = [
             f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in settings.items()
         ]
-        self.settings_file.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        text = "\n".join([*lines, ""])
+        self.settings_of(deployment, site).write_text(text, encoding="utf-8")
+
+
+def first_site(deployment: Deployment) -> str:
+    """The site that commands mean where none is stated."""
+    return SITE if SITE in deployment.buckets else min(deployment.buckets)
+
+
+def _of_site(path: Path, deployment: Deployment, site: str) -> Path:
+    """What a further site has beside that of the first."""
+    own = site == first_site(deployment)
+    return path if own else path.with_name(f"{path.stem}-{site}{path.suffix}")

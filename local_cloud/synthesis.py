@@ -115,6 +115,12 @@ def synthesize(
     return read_assembly(output)
 
 
+def sites_of_checkout() -> dict[str, dict[str, object]]:
+    """The sites' settings by name, as the context of `cdk.json` states them."""
+    context = json.loads((CHECKOUT / "cdk.json").read_text(encoding="utf-8")).get("context", {})
+    return dict(context.get("sites") or {})
+
+
 def read_assembly(directory: Path) -> Assembly:
     """The one stack in a CDK output directory.
 

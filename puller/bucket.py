@@ -10,9 +10,6 @@ from typing import IO, Protocol
 
 from puller.errors import PullerError
 
-MODE_METADATA = "file-permissions"
-"""Object metadata: the permission bits in octal, as AWS DataSync and FSx for Lustre write them."""
-
 RESULT_METADATA = "jobferry-result"
 """Object metadata by which a result is known as such: `job_protocol.identifiers.result_mark`."""
 

@@ -17,6 +17,7 @@ from puller import __version__
 from puller.administration.invocation import Invocation
 from puller.administration.subcommands import add_subcommands
 from puller.errors import CloudRefused, HeldElsewhere, PullerError, SettingsError
+from puller.inherited_signals import let_programs_react
 from puller.settings import DEFAULT_FILE, ENVIRONMENT_PREFIX, Settings, load_settings
 
 _LOG = logging.getLogger(__name__)
@@ -118,6 +119,7 @@ def _administer(invocation: Invocation) -> int:
 
 def _prepare_process(settings: Settings, *, verbose: bool) -> None:
     os.umask(int(settings.umask, 8))
+    let_programs_react()
     try:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = RotatingFileHandler(

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from job_protocol.file_mode import mode_of as stated_mode
 from job_protocol.object_keys import SCRIPT
-from puller.bucket import MODE_METADATA, Bucket, Fetched, VersionGone
+from puller.bucket import Bucket, Fetched, VersionGone
 from puller.confined_tree import ConfinedTree
 from puller.file_record import FileState
 
 ModeRule = Callable[[Fetched, bytes, int], int]
 """The permission bits of what was fetched, of its first four bytes, under a umask."""
-
-_OCTAL = re.compile(r"[0-7]{3,7}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +78,8 @@ def mode_of(path: str, fetched: Fetched, start: bytes, umask: int) -> int:
         start: the first four bytes: without metadata, `#!` and ELF files become executable.
         umask: the puller's; it applies where the metadata says nothing.
     """
-    stated = fetched.metadata.get(MODE_METADATA, "")
-    mode = default_mode(start, umask)
-    if _OCTAL.fullmatch(stated):
-        mode = int(stated, 8) & 0o777 | 0o600
+    stated = stated_mode(fetched.metadata)
+    mode = default_mode(start, umask) if stated is None else stated | 0o600
     return mode | (mode & 0o444) >> 2 if path == SCRIPT else mode
 
 

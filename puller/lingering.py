@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from puller.site_pass import HEARTBEAT_SECONDS, Outcome, SitePass
+from puller.pass_outcome import Outcome
+from puller.site_pass import HEARTBEAT_SECONDS, SitePass
 from puller.workplace import Workplace
 
 _LOG = logging.getLogger(__name__)

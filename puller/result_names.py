@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 
+from job_protocol.file_mode import MODE_METADATA
 from job_protocol.identifiers import result_mark
 from job_protocol.job_settings import JobSettings
 from job_protocol.object_keys import (
@@ -15,7 +16,7 @@ from job_protocol.object_keys import (
     may_be_pushed,
 )
 from job_protocol.path_patterns import matcher
-from puller.bucket import MODE_METADATA, RESULT_METADATA
+from puller.bucket import RESULT_METADATA
 
 EXCLUDED = "it matches a pattern of `exclude`"
 NOT_ASKED_FOR = "it matches no pattern of `results`"

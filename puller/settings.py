@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from puller.errors import SettingsError
+from puller.site_attributes import NAME as ATTRIBUTE
 
 ENVIRONMENT_PREFIX = "JOBFERRY_PULLER_"
 DEFAULT_FILE = "~/.config/jobferry/puller.toml"
 POLICY_DIR = "/etc/jobferry"
+_MAX_ATTRIBUTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class Settings:
         max_active: how many allocations the puller holds at a time.
         path: PATH for the scheduler's commands, if cron's is not enough.
         scheduler_environment: further variables for the scheduler's commands (SLURM_CONF, ...).
+        attributes: what the site tells of itself for constraints: see `puller.site_attributes`.
         proxy: URL of the HTTPS proxy to AWS.
         umask: the umask of everything that the puller writes.
         job_umask: the umask with which jobs run.
@@ -70,6 +73,7 @@ class Settings:
     max_active: int = 50
     path: str | None = None
     scheduler_environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    attributes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     proxy: str | None = None
     umask: str = "077"
     job_umask: str = "022"
@@ -205,6 +209,8 @@ def _typed(name: str, value: Any) -> Any:
         return _hosts(value)
     if name == "scheduler_environment":
         return {_text(key): _text(text) for key, text in dict(value).items()}
+    if name == "attributes":
+        return _attributes(value)
     if name in _INTEGERS or name in _NUMBERS:
         return _number(name, value)
     text = _text(value)
@@ -241,6 +247,16 @@ def _hosts(value: Any) -> tuple[str, ...]:
 
         ArtifactHosts.of(hosts)
     return hosts
+
+
+def _attributes(value: Any) -> dict[str, str]:
+    found = {_text(key): _text(text) for key, text in dict(value).items()}
+    wrong = [key for key in found if not ATTRIBUTE.fullmatch(key)]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} must begin with attr., meta. or node.")
+    if sum(len(key) + len(text) for key, text in found.items()) > _MAX_ATTRIBUTES:
+        raise ValueError(f"all together must have at most {_MAX_ATTRIBUTES} characters")
+    return found
 
 
 def _text(value: Any) -> str:

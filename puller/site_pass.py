@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +21,8 @@ from puller.errors import (
     StagingError,
 )
 from puller.journal import JournalError, Phase, Record, TakenOver, told
+from puller.pass_outcome import Outcome
+from puller.site_attributes import site_attributes
 from puller.workplace import Listing, Workplace
 
 if TYPE_CHECKING:
@@ -40,42 +41,6 @@ TELL_AFTER = 3.0
 
 HELD_SECONDS = 900
 """For how long a sign of life keeps other hosts from running the same installation."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of a pass.
-
-    Attributes:
-        unreachable: why the cloud could not be reached, if so.
-        refused: why the cloud refused, if so.
-        told: what earlier passes of this process have logged and what has not ended since.
-    """
-
-    unreachable: str | None = None
-    refused: str | None = None
-    told: set[str] = field(default_factory=set)
-
-    def note(self, error: CloudUnreachable | CloudRefused, about: str = "pass") -> None:
-        """Remember what the cloud did, and log it: an outage once a pass, each refusal.
-
-        What lasts is logged once, and not by every pass of a puller that lingers.
-        """
-        if isinstance(error, CloudRefused):
-            self.refuse(str(error), f"{about}: {error}")
-        elif self.unreachable is None:
-            self.unreachable = str(error)
-            self._tell(logging.WARNING, f"{about}: {error}")
-
-    def refuse(self, why: str, text: str | None = None) -> None:
-        """Remember why nothing is taken, and log it: `text`, else the same words."""
-        self.refused = self.refused or why
-        self._tell(logging.ERROR, text or why)
-
-    def _tell(self, level: int, text: str) -> None:
-        if text not in self.told:
-            _LOG.log(level, "%s", text)
-            self.told.add(text)
 
 
 class SitePass:
@@ -99,6 +64,11 @@ class SitePass:
         self._said: str | None = None
         self._strange: set[str] = set()
         self._tell_after = 0.0
+
+    @cached_property
+    def _attributes(self) -> dict[str, str]:
+        settings = self._place.settings
+        return site_attributes(settings.site, settings.attributes)
 
     @cached_property
     def _steps(self) -> Steps:
@@ -165,6 +135,7 @@ class SitePass:
                 version=__version__,
                 active=self._active,
                 problem=cannot_claim or self._switched_off(),
+                attributes=self._attributes,
             )
         )
         self._beaten_at = now

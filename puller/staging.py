@@ -191,13 +191,15 @@ def _fetch(
         part = f"{_PARTS}/{number}"
         source = Source(entry.key_for(directory.job_id), entry.version, entry.size)
         # A script is small, and its mode is its own.
-        if cache is None or entry.key is None or entry.path == SCRIPT:
-            state = fetch_file(source, bucket, control, part, partial(mode_of, entry.path))
-        else:
+        shared = cache is not None and entry.key is not None and entry.path != SCRIPT
+        if cache is not None and shared:
             state = cache.provide(source, bucket, control, part)
+        else:
+            state = fetch_file(source, bucket, control, part, partial(mode_of, entry.path))
         with directory.tree.folder(folder_of(entry.path), create=True):
             control.rename(part, directory.tree, entry.path)
-        remove_file(control, part)  # a rename onto a link to the same file leaves it (rename(2))
+        if shared:  # a rename onto a link to the same file leaves the part (rename(2))
+            remove_file(control, part)
     except VersionGone as error:
         raise StagingError(
             f"job {directory.job_id!r}: the input {entry.path!r}{_origin(entry)} was deleted, "

@@ -25,7 +25,8 @@ _OUTPUT_BYTES = 500
 _TELL_WHY_AFTER = 30.0
 _TELL_WITHOUT_ESTIMATE_AFTER = 90.0
 """Seconds since the submission. An expected start is told with the reason and costs no write of
-its own, so the reason waits for it a little: Slurm's backfill looks every 30 s (bf_interval)."""
+its own, so the reason waits for it a little where the scheduler may give one: Slurm's backfill
+looks every 30 s (bf_interval)."""
 
 
 class Watching:
@@ -123,7 +124,8 @@ class Watching:
                 record = self._place.journal.write(replace(record, started_at=now))
             return self._lifecycle.report(record, status, None, since=record.started_at)
         submitted = record.submitted_at or 0.0
-        patience = _TELL_WITHOUT_ESTIMATE_AFTER if start is None else _TELL_WHY_AFTER
+        may_come = start is None and self._place.scheduler.gives_estimates
+        patience = _TELL_WITHOUT_ESTIMATE_AFTER if may_come else _TELL_WHY_AFTER
         why = words if now - submitted >= patience else record.reported_reason
         if record.reported is ClientStatus.RUNNING:  # it was requeued
             return self._lifecycle.report(record, status, words, expected_start=start)

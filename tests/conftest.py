@@ -20,6 +20,7 @@ from hypothesis import settings
 from local_cloud.deployment import Deployment, deploy
 from local_cloud.emulator import ACCOUNT, DEFAULT_REGION, PYTHON, Emulator
 from local_cloud.synthesis import Assembly, read_assembly, synthesize
+from puller.inherited_signals import let_programs_react
 
 SITES = ("dc1", "osaka")
 
@@ -27,6 +28,9 @@ SITES = ("dc1", "osaka")
 settings.register_profile("short", max_examples=60, derandomize=True, deadline=None, database=None)
 settings.register_profile("long", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
+
+# Tests that a shell starts in the background meet the same signals as any others.
+let_programs_react()
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from job_protocol import object_keys
-
-MODE_METADATA = "file-permissions"
+from job_protocol.file_mode import MODE_METADATA
 
 _PAGE = 1000
 _URL_SECONDS = 3600
@@ -23,11 +22,13 @@ class Folder:
         files: name, bytes and time of each file.
         folders: the names of the folders in it.
         next: where the next part starts, if there is more.
+        there: whether there is such a folder, which may be empty.
     """
 
     files: tuple[tuple[str, int, datetime], ...]
     folders: tuple[str, ...]
     next: str | None
+    there: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,7 @@ class JobFiles:
                 for row in answer.get("CommonPrefixes", [])
             ),
             next=answer.get("NextContinuationToken"),
+            there=bool(answer.get("Contents") or answer.get("CommonPrefixes")),
         )
 
     def tree(self, job_id: str, *, under: str, after: str) -> Tree:

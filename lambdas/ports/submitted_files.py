@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from job_protocol import object_keys
+from job_protocol.file_mode import MODE_METADATA
 from job_protocol.manifest import Entry
-from lambdas.ports.job_files import MODE_METADATA
 from lambdas.rules.submission import AnnouncedFile, InlineFile
 
 URL_SECONDS = 3600

@@ -64,7 +64,7 @@ class Directory:
             after: where the part before ended, in that root.
         """
         found = self.files.folder(self.roots[root], path, after)
-        if found.files or found.folders or after is not None or root + 1 == len(self.roots):
+        if found.there or after is not None or root + 1 == len(self.roots):
             return root, found
         return self.folder(path, root + 1)
 

@@ -36,7 +36,7 @@ def list_files(call: Call) -> Answer:
         entries = file_tree.with_script_logs(path, entries)
     elif path == "alloc/logs" and not entries:
         entries = _script_logs(directory)
-    if not entries:
+    if not entries and not folder.there:
         raise Refused(404, f"file not found: {path}", "client/fs/ls of / lists what is there")
     headers = {NEXT_PAGE: pagination.encode(str(root), folder.next)} if folder.next else {}
     return Answer(body=entries, headers=headers)
@@ -75,7 +75,7 @@ def stat_file(call: Call) -> Answer:
         _, _, stat = directory.file(path)
     except Refused:
         _, folder = directory.folder(path)
-        if not folder.files and not folder.folders:
+        if not folder.there:
             raise
         return Answer(body=file_tree.entry(name, folder=True))
     return Answer(body=file_tree.entry(name, size=stat.size, modified=_time(stat.modified)))

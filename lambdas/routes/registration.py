@@ -19,9 +19,11 @@ from lambdas.rules import registered_views, registration, registration_views
 from lambdas.rules.periodic import Periodic
 from lambdas.rules.registration import Examined
 from lambdas.rules.signed_registration import NotSigned, Signed, read_signed
-from lambdas.rules.site_health import first_with_room
+from lambdas.rules.site_constraints import Judgement, judge
+from lambdas.rules.site_health import attributes_of, first_with_room
 from lambdas.submitting import Submitter
 from nomad_jobs.job_file.plan import unchanged
+from nomad_jobs.run_script.constraints import has_constraints
 from nomad_jobs.run_script.render import JobRefused
 
 
@@ -60,11 +62,12 @@ def plan(call: Call) -> Answer:
     examined = registration.examine(_job_of(call))
     job = _accepted(examined)
     there = _registered(call, str(job["ID"]))
+    placed = _placed(call, there.site if there is not None else _site(call, job), job)
     old = specification(call, there) if there is not None else None
     periodic = job.get("Periodic")
     now = call.services.clock()
     next_launch = Periodic.of_job(periodic).next_after(now) if periodic is not None else None
-    warnings = examined.warnings
+    warnings = examined.warnings + placed.warnings
     changes = there is None or old is None or not unchanged(old.job, job)
     if there is not None and there.registration is not None and changes:
         told = registration.replacement_sentence(there, there.registration.version + 1)
@@ -87,9 +90,15 @@ def register(call: Call) -> Answer:
     site = there.site if there is not None else _site(call, stated)
     limit = call.services.sites[site].limits.array
     examined = registration.examine(stated, most_elements=limit)
+    accepted = _accepted(examined)
+    placed = _placed(call, site, accepted)
     found = templating.registering(call.services, site).register(
-        _accepted(examined),
-        Submitter(name=call.identity.name, key=call.key),
+        accepted,
+        Submitter(
+            name=call.identity.name,
+            key=call.key,
+            sites=frozenset(call.services.usable_sites(call.identity)),
+        ),
         enforced=_enforced(body),
         signed=_signed(body),
     )
@@ -102,7 +111,9 @@ def register(call: Call) -> Answer:
             "EvalID": (follows or "") if job.role is Role.LEAF else "",
             "EvalCreateIndex": index,
             "JobModifyIndex": index,
-            "Warnings": "\n".join([*examined.warnings, *([told] if told else [])]),
+            "Warnings": "\n".join(
+                [*examined.warnings, *placed.warnings, *([told] if told else [])]
+            ),
             "Index": job.rev,
             "LastContact": 0,
             "KnownLeader": True,
@@ -158,11 +169,26 @@ def _site(call: Call, job: Mapping[str, Any]) -> str:
             f"no site is named {', '.join(map(str, patterns))}",
             f"your sites are: {', '.join(usable)}; write them in datacenters",
         )
+    fitting = [site for site in fitting if not _judged(call, site, job).problems] or fitting
     if len(fitting) == 1 or "*" in patterns:
         return DEFAULT_SITE if DEFAULT_SITE in fitting else fitting[0]
     waiting = [(services.health(site), services.reader.waiting(site)) for site in fitting]
     chosen = first_with_room(waiting)
     return chosen.site if chosen is not None else fitting[0]
+
+
+def _judged(call: Call, site: str, job: Mapping[str, Any]) -> Judgement:
+    """Whether a site fulfils a job's constraints; only a job that has some costs a request."""
+    if not has_constraints(job):
+        return Judgement()
+    return judge(job, site, attributes_of(call.services.reader.heartbeats(site)))
+
+
+def _placed(call: Call, site: str, job: Mapping[str, Any]) -> Judgement:
+    judgement = _judged(call, site, job)
+    if judgement.problems:
+        raise refused(judgement.problems)
+    return judgement
 
 
 def _accepted(examined: Examined) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from job_protocol.job import Job
 from lambdas.announcing import Announced
-from lambdas.errors import Refused
+from lambdas.errors import Refused, refused_fields
 from lambdas.routes import writing
 from lambdas.routes.route import Answer, Call
 from lambdas.rules.site_health import first_with_room
@@ -18,7 +18,7 @@ def submit_script(call: Call) -> Answer:
     """Submit a script, with its files and settings, in one call."""
     submission, problems = read_submission(call.body)
     if submission is None:
-        raise Refused(400, problems[0].problem, problems[0].remedy, tuple(problems))
+        raise refused_fields(problems)
     site = _site_with_room(call, submission.sites)
     found = writing.submitting(call.services, site).submit(
         submission,

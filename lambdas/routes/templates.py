@@ -14,7 +14,7 @@ from job_protocol.job import Job
 from job_protocol.states import JobKind
 from lambdas.announcing import Announced
 from lambdas.children import Wanted, token_hash
-from lambdas.errors import Conflict, Refused
+from lambdas.errors import Conflict, Refused, refused_fields
 from lambdas.ports.specifications import Version
 from lambdas.routes import templating, writing
 from lambdas.routes.registration import refused, refused_run
@@ -143,7 +143,7 @@ def _announced(body: Mapping[str, Any]) -> AnnouncedFile | None:
         raise Refused(400, "PayloadUpload must be an object", "state Size and SHA256")
     file, problems = read_announced({**stated, "Path": PAYLOAD_PATH})
     if file is None:
-        raise Refused(400, problems[0].problem, problems[0].remedy, tuple(problems))
+        raise refused_fields(problems)
     return file
 
 

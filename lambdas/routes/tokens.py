@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from job_protocol.object_keys import Problem
-from lambdas.errors import Refused
+from lambdas.errors import Refused, refused_fields
 from lambdas.ports.api_tokens import ApiToken
 from lambdas.routes.declared.parameters import NEXT_PAGE
 from lambdas.routes.route import Answer, Call
@@ -53,7 +53,7 @@ def _wanted(call: Call) -> ApiToken:
             Problem("ExpirationTTL", f"it must be seconds from 60 to {_MAX_TTL}", "or leave it out")
         )
     if problems:
-        raise Refused(400, problems[0].problem, problems[0].remedy, tuple(problems))
+        raise refused_fields(problems)
     now = call.services.clock()
     return ApiToken(
         accessor=call.services.new_id(),

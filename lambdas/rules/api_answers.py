@@ -155,7 +155,11 @@ ANSWERS: dict[str, dict[str, Any]] = {
         ExitCode=("integer?", "The exit code; 128 + n for signal n."),
         Reason=("string?", "The scheduler's or the puller's word on the state."),
         Results=("Results?", "What was pushed."),
-        Array=("{}?", "The elements of an array together, as in `aws-job-stat.json`."),
+        Array=(
+            "{}?",
+            "The elements of an array together, as in `aws-job-stat.json`; `whole` has the array's "
+            "own times and reason, beside those of the element that is shown.",
+        ),
     ),
     "Results": given(
         "What was pushed.",

@@ -70,6 +70,14 @@ REQUESTS: dict[str, dict[str, Any]] = {
         JobHCL=("string", "Its text: HCL, or Nomad's JSON."),
         Canonicalize=("boolean", "Whether to fill in Nomad's defaults."),
         Variables=("string", "The text of a variable file."),
+        VariableFiles=("[VariableFile]", "Further ones; later ones win."),
+        VariableFlags=("{}", "Single values by name, which win over files: texts, or HCL."),
+    ),
+    "VariableFile": taken(
+        "A file of variables.",
+        ("Name", "Text"),
+        Name=("string", "Its name, for messages."),
+        Text=("string", "`name = value` lines, or a JSON object."),
     ),
     "Dispatch": _nomads(
         "A dispatch of a parameterized job.",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from job_protocol.allocation import Allocation
 from job_protocol.job import Job
-from job_protocol.states import JobStatus
+from job_protocol.states import JobStatus, Role
 from lambdas.rules.derivation import message_of
 from lambdas.rules.status_document import iso
 
@@ -29,10 +29,7 @@ def events(job: Job, allocations: Iterable[Allocation]) -> list[dict[str, Any]]:
         job: the job.
         allocations: of its current run, and of runs before as far as they are to be told.
     """
-    submitter = job.submitter or "a mark in the bucket"
-    found = [
-        _Event(job.submitted, "Submitted", f"run {job.run} was submitted by {submitter}", job.run)
-    ]
+    found = [_Event(job.submitted, "Submitted", _submitted(job), job.run)]
     for one in allocations:
         found += _of_attempt(one)
     if job.status is JobStatus.DEAD and job.outcome is not None:
@@ -50,6 +47,14 @@ def events(job: Job, allocations: Iterable[Allocation]) -> list[dict[str, Any]]:
         }
         for event in sorted(happened, key=lambda event: (event.run, event.time or 0))
     ]
+
+
+def _submitted(job: Job) -> str:
+    if job.registration is not None and job.role is Role.TEMPLATE:
+        return f"version {job.registration.version} was registered by {job.submitter}"
+    if job.submitter is None and job.parent is not None:
+        return f"run {job.run} was launched by the periodic job {job.parent}"
+    return f"run {job.run} was submitted by {job.submitter or 'a mark in the bucket'}"
 
 
 def _of_attempt(one: Allocation) -> list[_Event]:

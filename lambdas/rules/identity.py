@@ -46,11 +46,10 @@ class Identity:
             Refused: the caller may not do this.
         """
         if access not in self.access:
-            raise Refused(
-                403,
-                "Permission denied",
-                f"this needs the scope {access.value!r}; ask who manages the API tokens",
-            )
+            remedy = f"this needs the scope {access.value!r}; ask who manages the API tokens"
+            if access is Access.MANAGE:
+                remedy = "no token may do this; sign the request with AWS credentials"
+            raise Refused(403, "Permission denied", remedy)
 
     def may_use(self, site: str) -> bool:
         """Whether the caller may use the site."""

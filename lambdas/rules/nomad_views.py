@@ -67,6 +67,7 @@ def job_view(job: Job, allocation: Allocation | None, waiting: Iterable[str]) ->
     told = allocation is not None and allocation.desired is Desired.STOP
     return {
         **_common(job),
+        "Name": (settings.name if settings else None) or job.id,
         "Priority": allocation.priority if allocation else DEFAULT_PRIORITY,
         "Region": "global",
         "Meta": None,
@@ -231,7 +232,7 @@ def allocation_view(
         "DesiredStatus": allocation.desired.value,
         "DesiredDescription": "",
         "ClientStatus": client_status(allocation, status, health),
-        "ClientDescription": message_of(allocation) or "",
+        "ClientDescription": _said(allocation, element),
         "TaskStates": {
             task: (task_states or {}).get(task) or _task_state(allocation, element)
             for task in place.tasks
@@ -246,11 +247,41 @@ def allocation_view(
         "Scheduler": allocation.scheduler,
         "SchedulerID": allocation.scheduler_id,
         "ExitCode": allocation.exit_code if element is None else element.exit_code,
-        "Reason": allocation.reason,
+        "Reason": None if _tells(element) else allocation.reason,
         "Results": _results(allocation),
-        "Array": array_details(allocation),
+        "Array": _array(allocation),
         "Audit": None,  # told of one allocation, not in lists
     }
+
+
+def _array(allocation: Allocation) -> dict[str, Any] | None:
+    """The elements together, and what is true of the allocation and not of the element shown."""
+    details = array_details(allocation)
+    if details is None:
+        return None
+    whole = {
+        "claimed": iso(allocation.claimed_at),
+        "submitted": iso(allocation.submitted_at),
+        "started": iso(allocation.started_at),
+        "ended": iso(allocation.ended_at),
+        "reason": allocation.reason,
+    }
+    return {**details, "whole": {name: value for name, value in whole.items() if value is not None}}
+
+
+def _tells(element: Element | None) -> bool:
+    """Whether an element's own end is known: then what its allocation says is about others, too."""
+    return element is not None and element.state.ended
+
+
+def _said(allocation: Allocation, element: Element | None) -> str:
+    """One sentence about an allocation, or about the end of one of its elements."""
+    if element is None or not _tells(element):
+        return message_of(allocation) or ""
+    status = status_of(allocation, element)
+    if status is ClientStatus.FAILED and element.exit_code is not None:
+        return f"failed with exit code {element.exit_code}"
+    return "" if status is ClientStatus.COMPLETE else status.value
 
 
 def _newest_time(allocation: Allocation) -> int:
@@ -284,12 +315,14 @@ def _task_state(allocation: Allocation, element: Element | None) -> dict[str, An
     else:
         running = status in (ClientStatus.RUNNING, ClientStatus.PUBLISHING)
         state = "running" if running else "pending"
-    steps: Mapping[str, int | None] = {
-        "Received": allocation.claimed_at,
-        "Driver": allocation.submitted_at,
-        "Started": allocation.started_at,
-        "Terminated": allocation.ended_at,
-    }
+    as_job = "" if allocation.scheduler_id is None else f" as job {allocation.scheduler_id}"
+    exited = "" if code is None else f"Exit Code: {code}"
+    steps = (
+        ("Received", allocation.claimed_at, f"the puller of site {allocation.site} took it"),
+        ("Driver", allocation.submitted_at, f"{allocation.scheduler} took it{as_job}"),
+        ("Started", allocation.started_at, "the script runs"),
+        ("Terminated", allocation.ended_at, _said(allocation, element) or exited),
+    )
     return {
         "State": state,
         "Failed": status in (ClientStatus.FAILED, ClientStatus.LOST),
@@ -301,9 +334,9 @@ def _task_state(allocation: Allocation, element: Element | None) -> dict[str, An
                 "Type": kind,
                 "Time": nanoseconds(time),
                 "ExitCode": (code or 0) if kind == "Terminated" else 0,
-                "DisplayMessage": (message_of(allocation) or "") if kind == "Terminated" else "",
+                "DisplayMessage": message,
             }
-            for kind, time in steps.items()
+            for kind, time, message in steps
             if time is not None
         ],
     }

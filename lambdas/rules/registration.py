@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Any
 
 from job_protocol.cron_expression import CronExpression, time_zone
+from job_protocol.dependency import Dependency, On
 from job_protocol.job import Job
 from job_protocol.object_keys import Problem
 from job_protocol.states import JobKind, JobStatus, Outcome, Role
@@ -90,6 +91,14 @@ def as_problem(finding: Finding) -> Problem:
 
 def _line(finding: Finding) -> str:
     return f"{finding.file}:{finding.line}" if finding.line else finding.file
+
+
+def dependencies_of(job: Mapping[str, Any]) -> tuple[Dependency, ...]:
+    """What must come before a job that was accepted."""
+    return tuple(
+        Dependency(job=row["Job"], on=On(row.get("On", On.AFTER_OK)), site=row.get("Site") or None)
+        for row in job.get("DependsOn", ())
+    )
 
 
 def kind_of(job: Mapping[str, Any]) -> JobKind:

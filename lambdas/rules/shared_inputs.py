@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from job_protocol import object_keys
 from job_protocol.job_settings import SharedInput
 from job_protocol.manifest import Entry
 from job_protocol.object_keys import Problem
-from job_protocol.shared_places import place_of
+from job_protocol.shared_places import key_of, place_of
 from lambdas.rules.upload import ObjectVersion
 
 
@@ -40,18 +40,30 @@ class Request:
 
 
 def requests_of(
-    job_id: str, inputs: Iterable[SharedInput]
+    job_id: str, inputs: Iterable[SharedInput], bucket: str
 ) -> tuple[tuple[Request, ...], list[Problem]]:
     """The rows whose objects can be looked for, and what is wrong with the others.
 
     Args:
         job_id: the job.
         inputs: `inputs` of its `aws-job.json`.
+        bucket: the site's bucket, which `from` may name.
     """
     good: list[Request] = []
     problems: list[Problem] = []
     for number, shared in enumerate(inputs):
-        request = Request(job_id, number, shared)
+        key = key_of(shared.source, bucket)
+        request = Request(job_id, number, replace(shared, source=key or shared.source))
+        if not key:
+            problems.append(
+                request.problem(
+                    "from",
+                    f"{shared.source!r} names no object of the site's bucket {bucket}",
+                    "copy it into that bucket, and name it there",
+                )
+            )
+            continue
+        shared = request.shared
         wrong = object_keys.shared_key_problem(job_id, shared.source)
         if wrong is not None:
             problems.append(request.problem("from", *wrong))

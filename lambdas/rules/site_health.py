@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from job_protocol.site_records import Heartbeat, SiteControl
@@ -77,6 +77,12 @@ def _common_problem(alive: Sequence[Heartbeat]) -> str | None:
     """What the newest says, unless another puller of the site can claim."""
     problems = [beat.problem for beat in alive]
     return problems[0] if problems and None not in problems else None
+
+
+def attributes_of(heartbeats: Iterable[Heartbeat]) -> Mapping[str, str] | None:
+    """What a site tells of itself: the newest heartbeat counts. None if it has told nothing."""
+    newest = max(heartbeats, key=lambda beat: beat.at, default=None)
+    return newest.attributes or None if newest is not None else None
 
 
 def first_with_room(waiting: Iterable[tuple[SiteHealth, int]]) -> SiteHealth | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from job_protocol import object_keys
 from job_protocol.object_keys import Problem
-from lambdas.rules.script import script_problems
+from job_protocol.script_rules import script_problems
 from lambdas.rules.upload import Limits, ObjectVersion, upload_problems
 
 _IN_FUTURE = 2**62

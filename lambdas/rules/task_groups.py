@@ -75,13 +75,19 @@ def element_count(allocation: Allocation) -> int:
 
 
 def own_elements(allocation: Allocation) -> list[int]:
-    """The indexes of the elements that run in an allocation: not what an earlier one completed."""
+    """The indexes of the elements that an allocation stands for.
+
+    Not those that an earlier attempt of the same run completed: it is listed, too. What a run
+    before has completed is that of a retry's first attempt, since nothing else of it is listed.
+    """
     count = element_count(allocation)
     try:
         known = allocation.known_elements
     except ElementsError:
         known = None
-    return list(range(count)) if known is None else list(known.to_run)
+    if known is None or allocation.attempt == 0:
+        return list(range(count))
+    return list(known.to_run)
 
 
 def element_of(allocation: Allocation, index: int) -> Element | None:

@@ -9,9 +9,9 @@ from job_protocol import object_keys
 from job_protocol.job_settings import JobSettings
 from job_protocol.manifest import Entry
 from job_protocol.object_keys import Problem
+from job_protocol.script_rules import size_problem
 from job_protocol.states import JOBFERRY_WORDS
 from lambdas.rules.mark import word_of_etag
-from lambdas.rules.script import size_problem
 
 MAX_REASONS_BYTES = 200_000
 """Bytes of reasons that are kept: half of what an item of the job table may have."""

@@ -226,6 +226,18 @@ PARAMETERIZED = Schema(
         **_fields("whole", max_active="MaxActive"),
     }
 )
+OF_A_VIEW = frozenset(
+    {
+        *("AllocID", "ExitCode", "ExpectedStart", "Finished", "Message", "NextPeriodicLaunch"),
+        *("Note", "Outcome", "Reasons", "Run", "SchedulerID", "Settings", "Site", "Submitted"),
+        *("Submitter", "Waiting", "WaitingOn", "Word"),
+    }
+)
+"""What `GET /v1/job/:id` tells beside Nomad's members: who reads a job, changes it and registers it
+sends it back."""
+
+DEPENDS_ON = Schema(fields=_fields("text", job="Job", on="On", site="Site"))
+"""jobferry's own, as `max_active` is: Nomad has no dependencies between jobs."""
 JOB = Schema(
     fields={
         **_fields("text", region="Region", namespace="Namespace", id="ID", name="Name"),
@@ -236,6 +248,7 @@ JOB = Schema(
     },
     blocks={
         "constraint": Nested("Constraints", CONSTRAINT, many=True),
+        "depends_on": Nested("DependsOn", DEPENDS_ON, many=True),
         "group": Nested("TaskGroups", GROUP, many=True, labelled=True),
         "periodic": Nested("Periodic", PERIODIC),
         "parameterized": Nested("ParameterizedJob", PARAMETERIZED),
@@ -256,7 +269,8 @@ JOB = Schema(
         "vault_token": _refused("VaultToken", _NO_VAULT),
         "vault_namespace": _refused("VaultNamespace", _NO_VAULT),
     },
-    set_by_server=frozenset(
+    set_by_server=OF_A_VIEW
+    | frozenset(
         {
             "CreateIndex",
             "DispatchIdempotencyToken",
@@ -267,6 +281,7 @@ JOB = Schema(
             "ParentID",
             "Payload",
             "Stable",
+            "Warnings",
             "Status",
             "StatusDescription",
             "Stop",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from job_protocol.dependency import MOST_DEPENDENCIES, On
 from job_protocol.object_keys import job_id_problems
 from nomad_jobs.job_file.constraint_rules import constraint_problems
 from nomad_jobs.job_file.nearest import did_you_mean
@@ -83,6 +84,7 @@ def admit(job: Mapping[str, Any], clock: Clock, places: Places | None = None) ->
     _check_groups(stated, report)
     _check_periodic(stated, report, clock)
     _check_parameterized(stated, report)
+    _check_dependencies(stated, report)
     accepted = None if shape.problems else {**stated, "Name": stated.get("Name") or stated["ID"]}
     problems, warnings = shape.problems[:MAX_FINDINGS], shape.warnings[:MAX_FINDINGS]
     return Admission(accepted, tuple(problems), tuple(warnings))
@@ -259,3 +261,20 @@ def _check_parameterized(job: Mapping[str, Any], report: Report) -> None:
             f"Following keys exist in both: [{' '.join(sorted(both))}]"
         )
         report.problem(message, where, path)
+
+
+def _check_dependencies(job: Mapping[str, Any], report: Report) -> None:
+    rows, words = job.get("DependsOn", ()), [one.value for one in On]
+    if rows and ("Periodic" in job or "ParameterizedJob" in job):
+        message = "children of a template wait for nothing: depends_on is for jobs that run once"
+        report.problem(message, "", ("DependsOn",))
+    if len(rows) > MOST_DEPENDENCIES:
+        message = f"{len(rows)} blocks depends_on; a job has at most {MOST_DEPENDENCIES}"
+        report.problem(message, "", ("DependsOn",))
+    for index, row in enumerate(rows):
+        where, path = " > depends_on", ("DependsOn", index)
+        if not row.get("Job"):
+            report.problem('no job is named: write job = "ID"', where, path)
+        if row.get("On", words[0]) not in words:
+            hint = did_you_mean(row["On"], words) or f"; it must be one of {', '.join(words)}"
+            report.problem(f"on is {_quoted(row['On'])}{hint}", where, path)

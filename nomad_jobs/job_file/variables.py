@@ -199,13 +199,13 @@ class Names:
         values: dict[str, Any] = {}
         for name, text in words.items():
             if name not in declared:
-                self._undeclared(name, declared, 0)
+                self._undeclared(name, declared, 0, f"-var {name}")
                 continue
             try:
                 expression = self._word(text, declared[name])
                 values[name] = self._converted(expression, declared[name].convert)
             except HclError as error:
-                self._report(f"the value given for the variable {name!r}: {error}", 0)
+                self._report(str(error), 0, file=f"-var {name}")
         return values
 
     def _word(self, text: str, declared: _Declared) -> Expression:

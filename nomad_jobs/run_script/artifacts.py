@@ -6,6 +6,8 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
+from job_protocol.artifact_plan import read_artifact
+from job_protocol.artifact_source import ArtifactProblem
 from job_protocol.element_files import SHARED_ARTIFACTS
 from job_protocol.job_settings import Artifact
 from nomad_jobs.run_script.run_facts import FactsRefused, RunFacts
@@ -64,12 +66,35 @@ def note_artifact_problems(job: JobSpecification) -> None:
             task.raw.refuse("an artifact has no source", "state where it comes from")
         if artifact.mode not in ("any", "file", "dir"):
             task.raw.refuse(f"the artifact's mode {artifact.mode!r}", "use any, file or dir")
-        values = _values(job, group, task, facts)
-        if _place(task, _interpolate(artifact.destination, values)) is None:
+        place = _place(task, _interpolate(artifact.destination, _values(job, group, task, facts)))
+        if place is None:
             task.raw.refuse(
                 f"the artifact's destination {artifact.destination!r} leads out of the allocation",
                 "name a place in the task's directory or in the alloc directory",
             )
+        elif (wrong := _never_fetched(artifact, place)) is not None:
+            task.raw.refuse(f"an artifact can never be fetched: {wrong}", "see docs/protocol.md")
+
+
+def _never_fetched(artifact: GroupArtifact, place: str) -> str | None:
+    """Why a site can never fetch an artifact; None if it may, or if a run's facts decide."""
+    options = dict(artifact.options)
+    texts = (artifact.source, *options.values(), *artifact.headers.values())
+    if not artifact.source or any("${" in text for text in texts):
+        return None
+    stated = Artifact(
+        source=artifact.source,
+        destination=place if artifact.mode == "file" else f"{place}/",
+        mode=artifact.mode,
+        checksum=options.pop("checksum", None),
+        options=options,
+        headers=artifact.headers,
+    )
+    try:
+        read_artifact(stated)
+    except ArtifactProblem as error:
+        return str(error)
+    return None
 
 
 def _all(job: JobSpecification) -> Iterator[tuple[Group, Task, GroupArtifact]]:

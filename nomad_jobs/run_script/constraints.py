@@ -28,6 +28,11 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 _OF_NODES = frozenset({"distinct_hosts", "distinct_property"})
 
 
+def has_constraints(job: Mapping[str, Any]) -> bool:
+    """Whether a job, one of its groups or one of its tasks has a constraint."""
+    return any(place.objects("Constraints") for place in _places(read_job(job)[0].raw))
+
+
 def constraint_problems(job: Mapping[str, Any], attributes: Mapping[str, str]) -> list[Problem]:
     """Every constraint of a job, its groups and its tasks that a site does not fulfill.
 

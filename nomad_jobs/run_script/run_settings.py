@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from job_protocol.job_settings import DEFAULT_RETRY_DELAY, JobSettings, Resources, Retries
+from job_protocol.job_settings import JobSettings, Resources, Retries
 from nomad_jobs.run_script.artifacts import has_artifacts, staged_artifacts
 from nomad_jobs.run_script.element_folders import element_folder
 from nomad_jobs.run_script.run_facts import RunFacts
@@ -80,8 +80,7 @@ def _moments(group: Group) -> list[list[Task]]:
 def _retries(groups: Iterable[Group]) -> Retries | None:
     policies = [group.reschedule for group in groups]
     attempts = max(_MAX_RETRIES if p.unlimited else min(p.attempts, _MAX_RETRIES) for p in policies)
-    delays = [policy.delay for policy in policies if policy.delay is not None]
-    delay = max([1, *delays]) if delays else DEFAULT_RETRY_DELAY
+    delay = max(1, *(p.delay for p in policies if p.attempts or p.unlimited), 0)
     return Retries(attempts=attempts, delay=delay) if attempts else None
 
 

@@ -38,7 +38,7 @@ class ReschedulePolicy:
     """Further allocations; the default is Nomad's for batch jobs. The delay is in seconds."""
 
     attempts: int = 1
-    delay: int | None = None
+    delay: int = 5
     unlimited: bool = False
 
 
@@ -222,7 +222,7 @@ def _reschedule(group: Reader, job: Reader) -> ReschedulePolicy:
     stated = group if "Unlimited" in group.names() else job
     return ReschedulePolicy(
         attempts=_or(group.integer("Attempts", job.integer("Attempts")), default.attempts),
-        delay=group.seconds("Delay", job.seconds("Delay")),
+        delay=_or(group.seconds("Delay", job.seconds("Delay")), default.delay),
         unlimited=stated.flag("Unlimited"),
     )
 

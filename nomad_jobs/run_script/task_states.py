@@ -28,8 +28,8 @@ _MESSAGES = {
     "Sibling Task Failed": "Task's sibling failed",
     "Leader Task Dead": "Leader Task in Group dead",
     "Main Tasks Dead": "Main tasks in the group died",
-    "Driver Failure": "The command could not be started; see aws-job-stderr.txt",
-    "Setup Failure": "The task could not be set up; see aws-job-stderr.txt",
+    "Driver Failure": "The command could not be started; the task's stderr says why",
+    "Setup Failure": "The task could not be set up; the task's stderr says why",
 }
 """Nomad's texts where it has one."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from s3transfer.futures import TransferFuture
 
     from puller.bucket import FileRange
+
+_BEHIND = 64 * 1024 * 1024
+"""Bytes that are gathered before the disk begins to write them."""
 
 
 class LargeTransfers:
@@ -46,7 +50,7 @@ class LargeTransfers:
         future = self._manager.download(
             self._bucket,
             key,
-            target,
+            cast("IO[bytes]", _WrittenBehind(target)),
             extra_args={"VersionId": version},
             subscribers=[_Known(size, etag)],
         )
@@ -77,6 +81,41 @@ class LargeTransfers:
                 f"the transfer of s3://{self._bucket}/{key} broke off ({error}); "
                 "the next pass tries again"
             ) from error
+
+
+class _WrittenBehind:
+    """A file that sends its bytes to the disk while more of them arrive.
+
+    Who then syncs it waits for the last bytes alone, not for all.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._behind = 0
+        self._first = self._end = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def write(self, content: bytes) -> int:
+        start = self._file.tell()
+        written = self._file.write(content)
+        self._first = min(self._first, start) if self._behind else start
+        self._end = max(self._end, start + written) if self._behind else start + written
+        self._behind += written
+        if self._behind >= _BEHIND:
+            self._file.flush()
+            # Linux begins to write the changed pages of this range, and returns.
+            length = self._end - self._first
+            os.posix_fadvise(self._file.fileno(), self._first, length, os.POSIX_FADV_DONTNEED)
+            self._behind = 0
+        return written
 
 
 class _Known(BaseSubscriber):

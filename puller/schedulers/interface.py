@@ -132,6 +132,10 @@ class Scheduler(Protocol):
     def directive_prefixes(self) -> tuple[str, ...]:
         """How a directive line of a script begins, e.g. `#SBATCH`."""
 
+    @property
+    def gives_estimates(self) -> bool:
+        """Whether it may tell, later than at once, when it expects to start a waiting job."""
+
     def script_problem(self, script: str) -> str | None:
         """Why this script must not be submitted here (a sentence), or None."""
 

@@ -61,6 +61,7 @@ class Local:
 
     name = "local"
     directive_prefixes: tuple[str, ...] = ()
+    gives_estimates = False
     task_numbers = TaskNumbers(first=0, any_list=True)
 
     def __init__(

@@ -73,6 +73,7 @@ class Lsf:
 
     name = "lsf"
     directive_prefixes = (PREFIX,)
+    gives_estimates = False
     task_numbers = TaskNumbers(first=1, any_list=False)
 
     def __init__(

@@ -48,6 +48,7 @@ class Pbs:
 
     name = "pbs"
     directive_prefixes = (PREFIX,)
+    gives_estimates = True
     task_numbers = TaskNumbers(first=0, any_list=False)
 
     def __init__(

@@ -61,6 +61,7 @@ class GridEngine:
 
     name = "sge"
     directive_prefixes = (PREFIX,)
+    gives_estimates = False
     task_numbers = TaskNumbers(first=1, any_list=False)
 
     def __init__(

@@ -65,6 +65,7 @@ class Slurm:
 
     name = "slurm"
     directive_prefixes = (PREFIX,)
+    gives_estimates = True
     task_numbers = TaskNumbers(first=0, any_list=True)
 
     def __init__(

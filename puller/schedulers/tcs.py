@@ -53,6 +53,7 @@ class Tcs:
 
     name = "tcs"
     directive_prefixes = (PREFIX,)
+    gives_estimates = True
     task_numbers = TaskNumbers(first=0, any_list=False)
 
     def __init__(

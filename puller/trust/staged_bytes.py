@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 
+from job_protocol.file_mode import MODE_METADATA
 from job_protocol.object_keys import OWNER_MARK, SIGNATURE_NAMES, ancestors
 from job_protocol.signed_manifest import SignedInput
-from puller.bucket import MODE_METADATA, Fetched
+from puller.bucket import Fetched
 from puller.confined_tree import ConfinedTree
 from puller.errors import Refused, UnsafePath
 from puller.fetching import mode_of

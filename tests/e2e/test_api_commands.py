@@ -48,6 +48,11 @@ def test_a_script_over_the_api_says_that_its_site_is_silent(shell: Shell) -> Non
     (shell.home / "in.txt").write_text("input\n")
     options = ["--job", job_id, "--input", "in.txt=in.txt"]
     shell.run("submit", "job.sh", *options, "--site", "mars", expect=4)
+    shell.site.put(f"shared/{job_id}", "shared\n")
+    for bucket, expect in (("another", 4), (shell.site.bucket, 0)):
+        named = f"s3://{bucket}/shared/{job_id}=in.txt"
+        own = ["--job", f"{job_id}-named", "--input", named, "--site", "dc1"]
+        shell.run("submit", "job.sh", *own, expect=expect)
     forget_heartbeats(shell.stack, "osaka")
     silent = shell.said("submit", "job.sh", "--job", f"{job_id}-silent", "--site", "osaka")
     assert "note: site osaka has never been seen" in silent
@@ -62,12 +67,16 @@ def test_a_script_over_the_api_says_that_its_site_is_silent(shell: Shell) -> Non
     assert shell.run("logs", job_id) == "input\n"
     alloc = shell.json("job", "status", job_id)["Allocations"][0]["ID"]
     assert shell.run("logs", alloc[:8]) == "input\n"
+    shell.run("alloc", "logs", alloc, "solve", expect=2)
     got = shell.json("alloc", "get", alloc, "-o", "results", "--only", "in.txt")
     assert got["files"] == 1
     shell.run("job", "retry", job_id)
     assert "dead" not in shell.run("job", "status", "-short", job_id)
     shell.run("job", "stop", job_id)
     shell.site.wait_for(job_id, "JOB_STOPPED")
+    for via in ("api", "s3"):
+        told = shell.said("job", "stop", job_id, "--via", via)
+        assert f"job {job_id} has ended already (stopped)" in told
     runs = shell.run("job", "history", job_id)
     assert re.search(r"  1    Ended      \w{8}  attempt 1: failed with exit code 3$", runs, re.M)
     assert re.search(r"  2    Finished   -  ", runs)
@@ -78,6 +87,29 @@ def test_a_script_over_the_api_says_that_its_site_is_silent(shell: Shell) -> Non
         ended = [row["AllocID"] for row in told if (row["Run"], row["Type"]) == (1, "Ended")]
         assert ended == [alloc]
         assert (told[-1]["Run"], told[-1]["Type"]) == (2, "Finished")
+
+
+def test_of_several_sites_the_one_that_has_taken_the_job_is_followed(
+    shell: Shell, tmp_path: Path
+) -> None:
+    job_id = f"cli/{uuid.uuid4().hex[:8]}"
+    (shell.home / "job.sh").write_text("#!/bin/sh\n")
+    submit = ("submit", "job.sh", "--job", job_id, "--site", "dc1,osaka")
+    osaka = Site.of(shell.stack, tmp_path / "osaka", name="osaka")
+    forget_heartbeats(shell.stack, "osaka")
+    shell.site.pull()
+    assert "site dc1 has taken it" in shell.said(*submit)
+    shell.finish(job_id)
+    shell.run("site", "drain", "dc1")
+    try:
+        osaka.pull()
+        assert shell.json(*submit)["site"] == "osaka", "dc1 has an ended job of the same id"
+        said = shell.run(*submit, expect=1)
+        assert "still active" in said
+        shell.run("stop", job_id, "--site", "osaka")
+    finally:
+        shell.run("site", "resume", "dc1")
+        forget_heartbeats(shell.stack, "osaka")
 
 
 ARRAY = """\

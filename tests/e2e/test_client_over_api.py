@@ -172,6 +172,7 @@ def test_a_token_reaches_its_own_door(
     client: Client,
     session: boto3.Session,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     api = ApiClient(Address(deployed.deployment.api_urls[""], None, stated=True), signer(session))
     made = api.write(
@@ -180,8 +181,10 @@ def test_a_token_reaches_its_own_door(
     monkeypatch.setenv("JOBFERRY_TOKEN", made["SecretID"])
     reader = Client(stack=deployed.deployment.stack, via="auto", session=session)
     assert reader.jobs(limit=1).reports is not None
+    script = tmp_path / "job.sh"
+    script.write_text("#!/bin/sh\n")
     with pytest.raises(CloudRefused, match="Permission denied"):
-        reader.submit(Path(__file__).parent / "conftest.py", progress=silent)
+        reader.submit(script, progress=silent)
     monkeypatch.setenv("JOBFERRY_TOKEN", "jobferry_wrong")
     with pytest.raises(ConfigurationError, match="token"):
         Client(address=deployed.deployment.api_urls["Tokens"]).jobs()

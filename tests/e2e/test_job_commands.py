@@ -123,6 +123,100 @@ def test_what_is_wrong_with_a_job_file_is_said(shell: Shell, name: str) -> None:
     assert "cannot be read" in shell.run("job", "run", "no-such-file", expect=2)
 
 
+def test_every_problem_is_told_with_the_file_and_the_line(shell: Shell, name: str) -> None:
+    file = shell.write(BATCH.replace('"raw_exec"', '"qemu"').replace('"batch"', '"system"'), name)
+    (shell.home / "more.hcl").write_text("other = 1\n")
+    said = shell.run("job", "validate", file, expect=1).splitlines()
+    assert said[0] == "Job validation errors:"
+    assert said[1].startswith(f"* job.nomad:6: job \"{name}\": type 'system' is not supported")
+    assert said[2].startswith(f'* job.nomad:9: job "{name}" > group "greetings" > task "hello": ')
+    assert len(said) == 3
+    assert "error: cannot read job.nomad: 2 problems" in shell.run("job", "run", file, expect=4)
+    said = shell.run("job", "validate", "-var-file", "more.hcl", "-var", "tex=1", file, expect=1)
+    assert "* more.hcl:1: the job file has no variable 'other'" in said
+    assert "* -var tex: the job file has no variable 'tex'; did you mean 'text'?" in said
+
+
+def test_single_values_of_variables_win_over_files(shell: Shell, name: str) -> None:
+    file = shell.write(BATCH, name)
+    (shell.home / "one.hcl").write_text('text = "one"\n')
+    (shell.home / "two.json").write_text('{"text": "two"}')
+    files = ("-var-file", "one.hcl", "-var-file", "two.json")
+    for more, expected in (((), "two"), (("-var", "text=[a"), "[a")):
+        plan = shell.json("job", "plan", *files, *more, file)
+        (group,) = plan["Diff"]["TaskGroups"]
+        values = {
+            field["New"]
+            for part in group["Tasks"][0]["Objects"]
+            for field in part["Fields"]
+            if field["Name"].startswith("args")
+        }
+        assert values == {expected}
+
+
+def test_what_a_job_file_states_in_vain_is_told_by_name(shell: Shell, name: str) -> None:
+    with_update = BATCH.replace("  type  ", "  update {\n    max_parallel = 1\n  }\n  type  ")
+    file = shell.write(with_update, name)
+    warning = f"Job Warnings:\njob.nomad:6: job \"{name}\": 'update' has no effect and is left out"
+    assert warning in shell.said("job", "validate", file)
+    assert warning in shell.run("job", "plan", file)
+    assert warning in shell.said("job", "run", "-detach", file)
+
+
+def test_a_constraint_that_the_site_does_not_fulfil_is_refused(shell: Shell, name: str) -> None:
+    shell.site.pull()  # the puller tells what the site is
+    wants = '  constraint {\n    attribute = "${attr.kernel.name}"\n    value = "%s"\n  }\n  type  '
+    file = shell.write(BATCH.replace("  type  ", wants % "plan9"), name)
+    for command in ("plan", "run"):
+        said = shell.run("job", command, file, expect=4)
+        assert "${attr.kernel.name} = plan9 is not fulfilled: the site has 'linux'" in said
+    file = shell.write(BATCH.replace("  type  ", wants % "linux"), name)
+    assert shell.said("job", "run", file) == ""
+    shell.finish(name)
+
+
+def test_a_job_waits_for_what_its_file_names(shell: Shell, name: str) -> None:
+    def after(job: str, on: str) -> str:
+        block = f'  depends_on {{\n    job = "{job}"\n    on = "{on}"\n  }}\n'
+        return BATCH.replace("  type  ", f"{block}  type  ")
+
+    first, second, third = (f"{name}-{n}" for n in (1, 2, 3))
+    assert "there is no such job" in shell.run(
+        "job", "run", shell.write(after(first, "afterok"), second), expect=4
+    )
+    shell.run("job", "run", shell.write(BATCH, first))
+    shell.run("job", "run", shell.write(after(first, "afterok"), second))
+    shell.run("job", "run", shell.write(after(second, "afternotok"), third))
+    assert f"it waits for {first} (afterok)" in shell.run("job", "status", second)
+    changed = after(first, "afterok").replace("/bin/echo", "/bin/true")
+    assert "cannot wait for others" in shell.run(
+        "job", "run", shell.write(changed, second), expect=4
+    )
+    shell.finish(second)
+    shell.finish(third)
+    assert shell.run("logs", second) == "hello\n"
+    assert "dead (stopped)" in shell.run("job", "status", third)
+
+
+def test_a_task_that_is_a_script_has_its_own_log(shell: Shell, name: str) -> None:
+    script = BATCH.replace('"raw_exec"', '"script"').replace(
+        'command = "/bin/echo"', 'script = "#!/bin/sh\\necho it says $1\\n"'
+    )
+    shell.run("job", "run", shell.write(script, name))
+    shell.finish(name)
+    assert shell.run("logs", name) == "it says hello\n"
+
+
+def test_an_empty_folder_of_a_task_is_listed(shell: Shell, name: str) -> None:
+    made = BATCH.replace("/bin/echo", "/bin/mkdir").replace('"hello"\n}', '"local/empty"\n}')
+    shell.run("job", "run", shell.write(made, name))
+    shell.finish(name)
+    (alloc,) = shell.json("job", "status", name)["Allocations"]
+    assert "empty/" in shell.run("fs", alloc["ID"], "hello/local")
+    assert shell.run("fs", alloc["ID"], "hello/local/empty").startswith("Mode ")
+    assert "file not found" in shell.run("fs", alloc["ID"], "alloc/data", expect=4)
+
+
 def test_a_parameterized_job_is_dispatched_with_payloads_of_any_size(
     shell: Shell, name: str
 ) -> None:
@@ -135,7 +229,8 @@ def test_a_parameterized_job_is_dispatched_with_payloads_of_any_size(
     assert found, said
     assert f'    Evaluation triggered by job "{found[1]}"\n' in said
     (shell.home / "large").write_bytes(b"x" * 100_000)
-    large = shell.json("job", "dispatch", name, "large")["DispatchedJobID"]
+    large = shell.json("job", "dispatch", "-payload-file", "large", name)["DispatchedJobID"]
+    assert "once" in shell.run("job", "dispatch", "-payload-file", "large", name, "-", expect=2)
     assert "required" in shell.run("job", "dispatch", name, expect=4)
     for child, size in ((found[1], 13), (large, 100_000)):
         shell.finish(child)

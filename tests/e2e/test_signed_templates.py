@@ -160,7 +160,7 @@ def test_what_is_not_signed_so_does_not_run(trust: Trust, shell: Shell, api: Api
     # Signed long ago: the API takes it, the site does not.
     expired = _name()
     (trust.home / "e.nomad").write_text(TEMPLATE % (expired, trust.home))
-    job, _ = read_job(None, str(trust.home / "e.nomad"), (), ())
+    job = read_job(None, str(trust.home / "e.nomad"), (), ()).job
     signing = Signing(key=trust.keys["alice"], expires=3600, runs=9)
     past = datetime.now(UTC) - timedelta(days=1)
     document = nomad_document(job, "dc1", signing, Bounds(), past)

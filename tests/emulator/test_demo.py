@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,14 @@ def test_a_playground_gives_an_environment_for_the_aws_command(tmp_path: Path) -
     playground = Playground.at(tmp_path / "playground")
     playground.start()
     try:
-        deployment = playground.deploy()
+        deployment = playground.deploy({SITE: {}, "osaka": {}})
         assert playground.bucket() == deployment.buckets[SITE]
+        pullers = [playground.settings_of(deployment, site) for site in (SITE, "osaka")]
+        settings = [tomllib.loads(file.read_text(encoding="utf-8")) for file in pullers]
+        buckets = [deployment.buckets[site] for site in (SITE, "osaka")]
+        assert [one["bucket"] for one in settings] == buckets
+        for own in ("site", "jobs_dir", "state_dir"):
+            assert settings[0][own] != settings[1][own]
         done = subprocess.run(
             ["aws", "s3", "ls"],
             env=playground.environment(),
@@ -78,7 +85,7 @@ def test_a_playground_gives_an_environment_for_the_aws_command(tmp_path: Path) -
 
 def test_a_new_emulator_starts_with_an_empty_journal(tmp_path: Path) -> None:
     playground = Playground.at(tmp_path / "playground")
-    stale = playground.puller_state / "journal" / "of-another-table.json"
+    stale = playground.root / "puller-state" / "journal" / "of-another-table.json"
     stale.parent.mkdir(parents=True)
     stale.touch()
     playground.start()

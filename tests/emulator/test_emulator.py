@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,27 @@ def test_with_authentication_a_user_without_rights_is_refused(tmp_path: Path) ->
         with pytest.raises(ClientError, match="AccessDenied"):
             s3.list_buckets()
         assert emulator.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_a_range_of_a_version_is_a_part_of_it(emulator: Emulator) -> None:
+    """As S3 has it; MiniStack by itself answers with the whole version."""
+    s3 = emulator.client("s3")
+    bucket = f"ranges-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(
+        Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": emulator.region}
+    )
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    first = s3.put_object(Bucket=bucket, Key="k", Body=b"0123456789")["VersionId"]
+    s3.put_object(Bucket=bucket, Key="k", Body=b"another")
+
+    answer = s3.get_object(Bucket=bucket, Key="k", VersionId=first, Range="bytes=2-5")
+    assert answer["Body"].read() == b"2345"
+    assert answer["ContentRange"] == "bytes 2-5/10"
+    assert answer["VersionId"] == first
+    whole = s3.get_object(Bucket=bucket, Key="k", VersionId=first)
+    assert whole["Body"].read() == b"0123456789"
+    with pytest.raises(ClientError, match="InvalidRange"):
+        s3.get_object(Bucket=bucket, Key="k", VersionId=first, Range="bytes=10-")
 
 
 def test_free_port_gives_a_port_that_can_be_bound() -> None:

@@ -208,11 +208,12 @@ def test_an_active_job_is_not_overwritten_and_can_be_stopped(user: User, job_id:
 
 
 def test_a_rejected_upload_ends_the_wait_with_every_reason(user: User, job_id: str) -> None:
-    _simulation(user.home, script="echo no shebang\r\n")
-    options = ["--job", job_id, "--queue=--evil", "--wait"]
+    _simulation(user.home)
+    wrong = ["--queue=--evil", "--account=--evil", "--time-limit=soon"]
+    options = ["--job", job_id, *wrong, "--wait"]
     rejected = user.run("submit", "simulation", *options, expect=1)
     assert rejected.stdout == f"{job_id}\n"
-    for part in ("FILE_REJECTED", "has ended: rejected", "no shebang", "CRLF", "queue"):
+    for part in ("FILE_REJECTED", "has ended: rejected", "queue", "account", "time_limit"):
         assert part in rejected.stderr
     document = user.json("wait", job_id, expect=1)
     assert document["outcome"] == "rejected"
@@ -223,9 +224,8 @@ def test_a_rejected_upload_ends_the_wait_with_every_reason(user: User, job_id: s
 def test_a_corrected_upload_runs_and_an_old_rejection_does_not_end_its_wait(
     user: User, job_id: str
 ) -> None:
-    _simulation(user.home, script="no shebang\n")
-    user.run("submit", "simulation", "--job", job_id, "--priority", "1", "--wait", expect=1)
     _simulation(user.home)
+    user.run("submit", "simulation", "--job", job_id, "--queue=--evil", "--wait", expect=1)
     waiting = user.start("submit", "simulation", "--job", job_id, "--wait")
     try:
         user.until(job_id, "JOB_QUEUED")
@@ -238,6 +238,22 @@ def test_a_corrected_upload_runs_and_an_old_rejection_does_not_end_its_wait(
     assert waiting.returncode == 1
     assert "rejected" not in told
     assert "has ended: stopped" in told
+
+
+def test_who_breaks_off_a_wait_hears_that_the_job_goes_on(user: User, job_id: str) -> None:
+    _simulation(user.home)
+    waiting = user.start("submit", "simulation", "--job", job_id, "--wait")
+    try:
+        assert waiting.stderr is not None
+        while "JOB_QUEUED" not in waiting.stderr.readline():
+            assert waiting.poll() is None
+        waiting.send_signal(signal.SIGINT)
+        _, told = waiting.communicate(timeout=240)
+    finally:
+        waiting.kill()
+    assert waiting.returncode == 130
+    assert f"job {job_id} goes on" in told
+    user.run("stop", job_id)
 
 
 def test_what_cannot_be_a_job_is_refused_before_anything_is_uploaded(

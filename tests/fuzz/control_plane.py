@@ -80,7 +80,7 @@ def settings(data: bytes) -> None:
     for artifact in found.artifacts:
         plan = read_artifact(artifact)
         stays_inside(plan.folder)
-    requests, wrong = requests_of("job", found.inputs)
+    requests, wrong = requests_of("job", found.inputs, "bucket")
     assert wrong or len(requests) == len(found.inputs)
     for request in requests:
         assert not request.shared.source.startswith(object_keys.OWN_PREFIX)

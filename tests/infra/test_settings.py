@@ -34,6 +34,9 @@ def test_only_production_has_the_plain_stack_name_and_keeps_data() -> None:
     assert read({"stage": "prod"}).stack_name == "jobferry"
     dev = read({"stage": "dev"})
     assert (dev.stack_name, dev.keeps_data) == ("jobferry-dev", False)
+    second = read({"stage": "prod2"})
+    assert (second.stack_name, second.keeps_data) == ("jobferry-prod2", True)
+    assert not read({"stage": "product"}).keeps_data
 
 
 def test_a_sites_settings_replace_the_defaults() -> None:

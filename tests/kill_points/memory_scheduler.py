@@ -174,6 +174,7 @@ class MemoryScheduler:
     on_cancel: Callable[[SchedulerJob], None]
     name: str = "slurm"
     directive_prefixes: tuple[str, ...] = ("#SBATCH",)
+    gives_estimates = False
 
     task_numbers = TaskNumbers(first=0, any_list=True)
 

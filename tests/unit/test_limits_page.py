@@ -8,12 +8,12 @@ import pytest
 
 from infra import api
 from infra.settings import SiteSettings
+from job_protocol.script_rules import MAX_SCRIPT_BYTES
 from job_protocol.sweep import MAX_COLUMNS, MAX_ROW_BYTES, MAX_SWEEP_BYTES
 from lambdas.ports.job_reader import MAX_PAGE
 from lambdas.rules.dispatch import INLINE_PAYLOAD, MAX_PAYLOAD
 from lambdas.rules.file_tree import MAX_CHUNK
 from lambdas.rules.mark import MAX_WORD_BYTES
-from lambdas.rules.script import MAX_SCRIPT_BYTES
 from lambdas.rules.settings_form import MAX_SETTINGS_BYTES
 from lambdas.rules.submission_form import MAX_SINGLE_PUT
 from lambdas.rules.upload import MAX_REASONS_BYTES, Limits

@@ -3,14 +3,15 @@
 # Values are data: they are looked up and put in place once, and never read as shell code.
 
 nomad_root='' nomad_element='' nomad_task_dir='' nomad_task_name='' nomad_allocation=''
-nomad_index=0 nomad_group='' nomad_group_index=0 nomad_contained='' nomad_cores=''
+nomad_index=0 nomad_group='' nomad_group_index=0 nomad_contained='' nomad_cores='' nomad_log=''
 nomad_meta_names=() nomad_meta_values=()
 declare -A nomad_fact=() nomad_node=() nomad_inherited=() nomad_value=() nomad_exported=()
 # shellcheck disable=SC2016  # a pattern, not an expansion
 nomad_reference='\$\{([A-Za-z0-9_.-]+|env\["[A-Za-z0-9_.-]+"\])\}'
 
-nomad_say() {  # message: into the job's own log
+nomad_say() {  # message: into the job's own log, and into that of the task that it is about
   printf 'jobferry: %s\n' "$1" >&2
+  [ -z "$nomad_log" ] || printf 'jobferry: %s\n' "$1" >>"$nomad_log"
 }
 
 nomad_facts() {  # .nomad/dispatch: NAME=value records, each ended by NUL

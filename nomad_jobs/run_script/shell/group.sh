@@ -174,6 +174,11 @@ nomad_never_started() {
   done
 }
 
+nomad_leave_no_empty_folders() {  # of those made here: each would become an object in the bucket
+  local folders=("${nomad_tasks[@]/#/$nomad_element/}")
+  rmdir -- "$nomad_element/alloc/data" "${folders[@]/%//local}"
+} 2>/dev/null
+
 nomad_supervise() {  # sets nomad_code
   local signal
   for signal in TERM INT HUP QUIT XCPU; do
@@ -194,6 +199,7 @@ nomad_supervise() {  # sets nomad_code
   wait
   nomad_never_started
   rm -rf -- "$nomad_scratch"
+  nomad_leave_no_empty_folders
   nomad_code=${nomad_code:-0}
 }
 

@@ -33,6 +33,7 @@ nomad_now() {
 
 nomad_run_task() {  # number, in a shell of its own
   local n=$1 code count=0 begun log=$nomad_element/alloc/logs/${nomad_tasks[$1]}
+  [ "${nomad_logs[n]}" = off ] || nomad_log=$log.stderr.0
   trap : TERM INT HUP QUIT USR1 USR2 XCPU
   if ! "nomad_setup_$((nomad_first_task + n))"; then
     nomad_tell "$n" 'Setup Failure'

@@ -99,7 +99,7 @@ def test_a_bucket_or_no_deployment_with_an_api_is_s3() -> None:
         (403, {"message": "The security token is expired"}, ConfigurationError, 3),
         (503, {"message": "Service Unavailable"}, CloudUnreachable, 1),
         (429, {"message": "Too Many Requests"}, CloudUnreachable, 1),
-        (429, {"Error": "site dc1 has a limit of 4 jobs a day (jobs_a_day)"}, CloudRefused, 4),
+        (429, {"Error": "site dc1 has a limit of 2 jobs", "Remedy": "wait"}, CloudRefused, 4),
         (418, None, CloudRefused, 4),
     ],
 )
@@ -109,6 +109,12 @@ def test_refusals_become_exit_codes(
     error = typed_refusal(status, json.dumps(body).encode(), "read it", token=False)
     assert (type(error), error.exit_code) == (kind, code)
     assert str(error).startswith("cannot read it: ")
+
+
+def test_a_limit_of_the_site_is_told_with_its_own_remedy_alone() -> None:
+    body = {"Error": "site dc1 has a limit of 2 jobs", "Remedy": "wait until some end"}
+    error = typed_refusal(429, json.dumps(body).encode(), "submit it", token=False)
+    assert str(error) == "cannot submit it: site dc1 has a limit of 2 jobs; wait until some end"
 
 
 def test_a_refused_token_is_a_matter_of_configuration() -> None:
@@ -272,8 +278,17 @@ def test_a_view_of_the_api_is_a_report() -> None:
 
 def test_an_array_is_told_as_a_whole_and_not_as_its_first_element() -> None:
     job = {"ID": "a", "Word": "JOB_FAILED", "Status": "dead", "Outcome": "failed", "ExitCode": 9}
-    first = {"ID": "0", "ExitCode": 0, "SiteStatus": "complete", "Array": {"count": 2}}
+    whole = {"started": "2001-09-09T01:46:41Z", "reason": "1 of 2 elements failed: 1"}
+    first = {
+        "ID": "0",
+        "ExitCode": 0,
+        "SiteStatus": "complete",
+        "TaskStates": {"main": {"Events": [{"Type": "Started", "Time": 10**18}]}},
+        "Array": {"count": 2, "whole": whole},
+    }
     report = report_of_view(job, first)
+    assert {name: report.allocation[name] for name in whole} == whole
+    assert report.allocation["array"] == {"count": 2}
     assert (report.exit_code, report.allocation["client_status"]) == (9, "failed")
     runs = {"ID": "a", "Word": "JOB_RUNNING", "Status": "running"}
     assert report_of_view(runs, first).allocation["client_status"] == "running"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jobferry import completion
 from jobferry.command import cli, main
 from jobferry.errors import CloudUnreachable, UsageError
-from jobferry.job_file import job_of_json, variables_text
+from jobferry.job_file import flags_of, job_of_json
 from jobferry.nomad_plan import plan_text
 from jobferry.single_dash import long_options, with_two_dashes
 
@@ -54,12 +54,11 @@ def test_help_begins_with_examples_everywhere(capsys: pytest.CaptureFixture[str]
     visit(cli, [])
 
 
-def test_variables_become_one_file() -> None:
-    text = variables_text(["a=1 ${x}", 'l=["b"]'], ["c = 2\n\n"])
-    assert text == 'c = 2\na = "1 $${x}"\nl = ["b"]\n'
+def test_of_a_variable_that_is_stated_twice_the_last_value_counts() -> None:
+    assert flags_of(["a=1 ${x}", 'l=["b"]', "a=2=3"]) == {"a": "2=3", "l": '["b"]'}
     for wrong in ("a", "=b"):
         with pytest.raises(UsageError, match="-var KEY=VALUE"):
-            variables_text([wrong], [])
+            flags_of([wrong])
 
 
 def test_a_job_in_json_may_be_wrapped() -> None:

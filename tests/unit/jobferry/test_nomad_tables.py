@@ -308,6 +308,14 @@ def test_ids_that_begin_alike_are_shown_whole() -> None:
     assert [row.split()[0] for row in rows[1:]] == [*elements, "3d04b6fc"]
 
 
+def test_a_later_element_that_is_listed_alone_is_shown_whole() -> None:
+    array = "0e7e95ae-0000-5000-8000-000000000001"
+    later = "0e7e95ae-0000-5000-8000-000000000002"
+    for one, shown in ((array, "0e7e95ae"), (later, later)):
+        rows = nomad_tables.allocation_rows([{"ID": one, "EvalID": array}], View(datetime.now(UTC)))
+        assert rows[1].split()[0] == shown
+
+
 def test_many_allocations_are_told_apart_and_not_all_named() -> None:
     common = "e91ce6b2-ab15-b490-c79a-f662e5"
     placed = [{"ID": f"{common}{n:06x}", "NodeID": "4b635091", "TaskGroup": "g"} for n in range(25)]

@@ -46,6 +46,11 @@ def test_a_url_and_a_key_name_objects_of_the_bucket() -> None:
     )
 
 
+def test_where_the_bucket_is_not_known_the_api_hears_which_one_is_meant() -> None:
+    plan = plan_shared([("s3://other/shared/a", "a")], None)
+    assert plan.inputs == ({"from": "s3://other/shared/a", "to": "a"},)
+
+
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     told = _problems(
         ("s3://other/key", "x"), (f"s3://{BUCKET}/", "x"), ("./gone", "x"), (tmp_path / "gone", "x")

@@ -56,6 +56,16 @@ def test_the_bucket_is_asked_for_the_rest(tmp_path: Path) -> None:
         signed_shared(upload, (), lambda row: [])
 
 
+def test_a_row_that_names_the_bucket_is_signed_like_its_key(tmp_path: Path) -> None:
+    upload = _upload(tmp_path / "job", {"from": "s3://bucket/a/", "to": "b"})
+
+    def look(row: SharedInput) -> list[SharedObject]:
+        assert row == SharedInput(source="a/", to="b")
+        return [SharedObject("a/c", SUM, None)]
+
+    assert signed_shared(upload, (), look, "bucket") == (SignedInput("b/c", SUM),)
+
+
 def test_settings_that_cannot_be_read(tmp_path: Path) -> None:
     folder = tmp_path / "job"
     folder.mkdir()

@@ -63,6 +63,20 @@ def test_a_script_alone_becomes_the_job_script(tmp_path: Path) -> None:
     assert _paths(_plan(script)) == {"aws-job-run.sh"}
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "is empty"),
+        ("echo\n", "has no shebang"),
+        ("#!/bin/sh\r\n", "Windows line ends"),
+    ],
+)
+def test_a_script_that_no_site_admits_is_not_uploaded(tmp_path: Path, text: str, why: str) -> None:
+    script = tmp_path / "mine.sh"
+    script.write_bytes(text.encode())
+    assert why in _problems(script)[str(script)]
+
+
 def test_the_ignore_file_leaves_out_what_it_names_and_itself(simulation: Path) -> None:
     _write(simulation / ".jobferryignore", "# a comment\n\n*.tmp\nbuild/\ndata/*.bin\n")
     for path in ("a.tmp", "deep/b.tmp", "build/x", "data/c.bin", "data/d.txt"):

@@ -11,13 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_protocol import object_keys
-from job_protocol.states import ClientStatus, Outcome
+from job_protocol.elements import Element, Elements, ElementState
+from job_protocol.job import Registration
+from job_protocol.job_settings import JobSettings
+from job_protocol.states import ClientStatus, Outcome, Role
 from lambdas.errors import Refused
 from lambdas.routes.route import Answer, Call, Parameter
 from lambdas.routes.table import ROUTES, route_of
 from lambdas.rules import file_tree, history, nomad_views, pagination
 from lambdas.rules.identity import Access, caller_of
 from lambdas.rules.site_health import health_of
+from lambdas.rules.status_document import iso
+from lambdas.rules.task_groups import place_of
 from tests.unit.lambdas.examples import NOW, a_dead_job, a_job, an_allocation
 
 # ---- pages ----
@@ -50,8 +55,9 @@ def test_a_token_has_its_scopes_and_sites_and_never_manages_tokens() -> None:
     assert (caller.name, caller.token) == ("token:ci", "a")
     assert caller.may_use("dc1")
     assert not caller.may_use("osaka")
-    with pytest.raises(Refused, match="Permission denied"):
+    with pytest.raises(Refused, match="Permission denied") as denied:
         caller.must(Access.MANAGE)
+    assert "AWS credentials" in denied.value.remedy
     assert caller_of({"lambda": context | {"sites": ""}}).may_use("osaka")
 
 
@@ -180,6 +186,33 @@ def test_every_state_has_a_word_of_nomads_and_a_column(status: ClientStatus) -> 
     assert view["SiteStatus"] == status.value
     counts = nomad_views.summary_view(a_job(), [("script", status)])["Summary"]["script"]
     assert sum(counts.values()) == 1
+
+
+def test_an_element_tells_its_own_end_and_its_array_the_whole_ones() -> None:
+    elements = Elements((Element(ElementState.COMPLETE, 0), Element(ElementState.FAILED, 7)))
+    array = an_allocation(
+        settings=JobSettings(count=2),
+        elements=elements.pack(),
+        client_status=ClientStatus.FAILED,
+        exit_code=7,
+        reason="1 of 2 elements failed: 1",
+        started_at=NOW - 5,
+        ended_at=NOW,
+    )
+    told = [nomad_views.allocation_view(array, place=place_of(None, index)) for index in (0, 1)]
+    assert [view["ClientDescription"] for view in told] == ["", "failed with exit code 7"]
+    assert [view["Reason"] for view in told] == [None, None]
+    whole = told[0]["Array"]["whole"]
+    assert (whole["reason"], whole["ended"]) == ("1 of 2 elements failed: 1", iso(NOW))
+
+
+def test_a_history_names_who_launched_and_what_was_registered() -> None:
+    launched = a_job(parent="nightly", submitter=None)
+    (first, *_) = history.events(launched, [])
+    assert first["Message"] == "run 1 was launched by the periodic job nightly"
+    registered = Registration(version=2, index=3, name="x", time=NOW)
+    template = a_job(role=Role.TEMPLATE, registration=registered, submitter="ann")
+    assert history.events(template, [])[0]["Message"] == "version 2 was registered by ann"
 
 
 def test_history_is_told_in_order() -> None:

@@ -42,10 +42,12 @@ def test_a_task_token_goes_into_the_document() -> None:
         ({"action": "read"}, "job is missing"),
         ({"action": "read", "job": 7}, "job must be a text"),
         ({"action": "list", "colour": 1}, "unknown field 'colour'"),
+        ({}, "action is missing"),
+        ([], "the event must be an object"),
         ({"action": "list", "parameters": [1]}, "parameters must be an object"),
     ],
 )
-def test_a_wrong_event_is_refused(event: dict[str, Any], problem: str) -> None:
+def test_a_wrong_event_is_refused(event: Any, problem: str) -> None:
     with pytest.raises(Refused, match=problem) as error:
         asked_directly(event, "r1")
     assert str(refused_directly(error.value)).startswith("400 ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from job_protocol.elements import Element, Elements, ElementState
 from job_protocol.job import Job, Registration
 from job_protocol.job_settings import JobSettings
 from job_protocol.states import ClientStatus, JobKind, JobStatus, Outcome, Role
-from lambdas.rules.nomad_views import job_stub
+from lambdas.rules.nomad_views import job_stub, job_view
 from lambdas.rules.registered_views import registered_view
 from lambdas.rules.registration import (
     Step,
@@ -24,6 +25,7 @@ from lambdas.rules.registration import (
 )
 from lambdas.rules.registration_views import plan_view
 from lambdas.rules.task_groups import own_elements, place_of, status_of
+from nomad_jobs.job_file.plan import unchanged
 from tests.emulator.registry import a_job as nomad_job
 from tests.unit.lambdas.examples import a_job, an_allocation
 
@@ -153,12 +155,27 @@ def test_every_element_has_one_place(counts: list[int]) -> None:
     assert (places[0].folder == "") is (len(places) == 1)
 
 
+def test_a_job_that_was_read_may_be_registered_again_as_it_is() -> None:
+    stated = {**nomad_job("x"), "Priority": 60}
+    item = a_job(id="x", message="failed", submitter="ann", finished=1, outcome=Outcome.FAILED)
+    whole = job_view(item, an_allocation(exit_code=3, scheduler_id="7"), ["why"])
+    view = registered_view(whole, item, stated, version=4, index=9, meta={})
+    found = examine(view)
+    assert found.problems == ()
+    assert found.job is not None
+    assert unchanged(stated, found.job)
+
+
 def test_what_an_earlier_attempt_completed_is_not_this_ones() -> None:
     elements = Elements((Element(ElementState.KEPT, 0), Element(ElementState.RUNNING), Element()))
     again = an_allocation(
-        settings=JobSettings(count=3), elements=elements.pack(), client_status=ClientStatus.RUNNING
+        settings=JobSettings(count=3),
+        elements=elements.pack(),
+        client_status=ClientStatus.RUNNING,
+        attempt=1,
     )
     assert own_elements(again) == [1, 2]
+    assert own_elements(replace(again, attempt=0)) == [0, 1, 2]  # a retry: of a run before
     assert own_elements(an_allocation()) == [0]
     told = [status_of(again, element) for element in elements.all]
     assert told == [ClientStatus.COMPLETE, ClientStatus.RUNNING, ClientStatus.QUEUED]

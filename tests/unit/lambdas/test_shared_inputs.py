@@ -76,10 +76,13 @@ def test_an_unknown_word_of_a_row_is_told_with_those_that_there_are() -> None:
         ("shared/../a", "'..'"),
         ("shared/a\nb", "control character"),
         (f"shared/{'x/' * 600}x", "longer than 1024 bytes"),
+        ("s3://another/shared/a", "no object of the site's bucket bucket"),
+        ("s3://bucket/", "no object of the site's bucket bucket"),
+        ("s3://bucket/_jobferry/x", "jobferry's own folder"),
     ],
 )
 def test_a_key_that_no_user_may_share_is_told(source: str, why: str) -> None:
-    good, problems = requests_of(JOB, [SharedInput(source=source, to="x")])
+    good, problems = requests_of(JOB, [SharedInput(source=source, to="x")], "bucket")
     assert good == ()
     (problem,) = problems
     assert problem.key == "projA/job7/aws-job.json"
@@ -96,9 +99,15 @@ def test_anything_else_may_be_shared(source: str) -> None:
     assert shared_key_problem(JOB, source) is None
 
 
+def test_a_row_may_name_the_bucket_of_the_site() -> None:
+    stated = SharedInput(source="s3://bucket/shared/a", to="b")
+    (request,), problems = requests_of(JOB, [stated], "bucket")
+    assert (request.shared.source, problems) == ("shared/a", [])
+
+
 def test_a_version_of_a_folder_is_told() -> None:
     shared = SharedInput(source="shared/mesh/", to="m", version="v")
-    good, (problem,) = requests_of(JOB, [SharedInput(source="a", to="b"), shared])
+    good, (problem,) = requests_of(JOB, [SharedInput(source="a", to="b"), shared], "bucket")
     assert [request.number for request in good] == [0]
     assert problem.problem.startswith("inputs.1.version: ")
 

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from job_protocol.object_keys import Problem
+from lambdas.errors import refused_fields
 from lambdas.rules.submission import composite, content_problems
 from lambdas.rules.submission_form import MAX_SINGLE_PUT, read_submission
 from lambdas.rules.upload import Limits
@@ -108,3 +110,10 @@ def test_the_files_obey_the_rules_of_an_upload() -> None:
     found = " ".join(one.problem for one in content_problems("job1", submission, LIMITS))
     for problem in ("no shebang", "has 5 files", "bytes; this site", "the key is a file"):
         assert problem in found
+
+
+def test_a_refusal_names_the_first_field_that_is_wrong() -> None:
+    first, second = Problem("Script", "it must be a text", "state it"), Problem("ID", "bad", "x")
+    assert str(refused_fields([first])) == "Script: it must be a text"
+    assert str(refused_fields([first, second])) == "Script: it must be a text (and 1 more)"
+    assert str(refused_fields([Problem("X", "unknown field 'X'", "")])) == "unknown field 'X'"

@@ -24,6 +24,7 @@ class FakeScheduler:
 
     name = "local"
     directive_prefixes: tuple[str, ...] = ()
+    gives_estimates = False
 
     def __init__(self, job: Callable[[Submission], SchedulerState]) -> None:
         self.job = job

@@ -22,6 +22,11 @@ class Lifecycle:
 
     now: float = SUBMITTED
     told: list[tuple[ClientStatus, str | None, int | None]] = field(default_factory=list)
+    gives_estimates: bool = True
+
+    @property
+    def scheduler(self) -> Any:
+        return self
 
     @property
     def place(self) -> Any:
@@ -51,9 +56,11 @@ class Lifecycle:
         return replace(record, reported=status, reported_reason=reason)
 
 
-def follow(*looks: tuple[float, Live]) -> list[tuple[ClientStatus, str | None, int | None]]:
+def follow(
+    *looks: tuple[float, Live], gives_estimates: bool = True
+) -> list[tuple[ClientStatus, str | None, int | None]]:
     """What is told of a submitted job that is looked at so many seconds after its submission."""
-    lifecycle: Any = Lifecycle()
+    lifecycle: Any = Lifecycle(gives_estimates=gives_estimates)
     watching = Watching(lifecycle)
     record = Record(
         allocation=Allocation(site="dc1", job="j", id="a"),
@@ -83,6 +90,12 @@ def test_the_expected_start_is_told_together_with_the_reason() -> None:
 def test_the_reason_waits_a_little_for_an_estimate() -> None:
     told = follow((31, waiting(None)), (45, waiting(START)), (100, waiting(START)))
     assert told == [(ClientStatus.QUEUED, WAITS, START)]
+
+
+def test_the_reason_does_not_wait_for_what_the_scheduler_never_gives() -> None:
+    told = follow((31, waiting(None)), gives_estimates=False)
+    assert follow((29, waiting(None)), gives_estimates=False) == []
+    assert told == [(ClientStatus.QUEUED, WAITS, None)]
 
 
 def test_a_scheduler_that_gives_no_estimate_is_heard_without() -> None:

@@ -1,7 +1,4 @@
-"""Large downloads against a server that knows ranges of versions, and cuts connections.
-
-The emulator ignores a range in a request for a version, so this is the place that proves the parts.
-"""
+"""Large downloads against a server that counts ranges, and cuts connections."""
 
 from __future__ import annotations
 

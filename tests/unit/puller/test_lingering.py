@@ -13,7 +13,7 @@ import pytest
 
 from puller.errors import HeldElsewhere
 from puller.lingering import Lingering
-from puller.site_pass import Outcome
+from puller.pass_outcome import Outcome
 
 
 @dataclass

@@ -54,6 +54,8 @@ def test_defaults(tmp_path: Path) -> None:
         ("submit_args = [1]", "submit_args = [1]: write it in quotes"),
         ("lost_after = nan", "lost_after = nan"),
         ("command_timeout = inf", "command_timeout = inf"),
+        ('attributes = {"gpu" = "1"}', "'gpu' must begin with attr., meta. or node."),
+        ('attributes = {"meta.gpu" = 1}', "write it in quotes"),
         ("max_active = true", "max_active = True"),
         ("max_active = 2.5", "max_active = 2.5"),
     ],

@@ -18,8 +18,8 @@ from job_protocol.states import ClientStatus
 from puller.bringing import Bringing
 from puller.errors import CloudRefused
 from puller.journal import Journal, Phase, Record
+from puller.pass_outcome import Outcome
 from puller.schedulers.interface import EndReason, SchedulerState
-from puller.site_pass import Outcome
 from puller.workplace import KILL_SWITCH
 from tests.kill_points.world import HOUR, World
 

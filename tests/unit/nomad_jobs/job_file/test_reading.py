@@ -204,6 +204,18 @@ def test_the_head_of_a_job() -> None:
     }
 
 
+def test_what_comes_before_a_job() -> None:
+    text = (
+        'job "j" {\n depends_on {\n job = "a"\n}\n depends_on {\n job = "b"\n on = "afterany"\n}\n}'
+    )
+    read = read_job_file(text, file="x.nomad")
+    assert read.job == {
+        "ID": "j",
+        "Name": "j",
+        "DependsOn": [{"Job": "a"}, {"Job": "b", "On": "afterany"}],
+    }
+
+
 def test_a_task_outside_of_a_group_gets_a_group_of_its_name_before_the_others() -> None:
     job = _job('job "j" {\n group "g" { }\n task "t" {\n driver = "exec"\n }\n}')
     assert job["TaskGroups"] == [

@@ -105,6 +105,19 @@ def test_a_view_of_a_job_that_is_registered_again_states_no_default_resources() 
     ("sent", "problem"),
     [
         (job(ID=""), 'job "": Missing job ID'),
+        (job(DependsOn=[{"On": "afterok"}]), 'job "j" > depends_on: no job is named'),
+        (
+            job(DependsOn=[{"Job": "a", "On": "afterokk"}]),
+            'job "j" > depends_on: on is "afterokk"; did you mean \'afterok\'?',
+        ),
+        (
+            job(DependsOn=[{"Job": str(n)} for n in range(41)]),
+            'job "j": 41 blocks depends_on; a job has at most 40',
+        ),
+        (
+            job(DependsOn=[{"Job": "a"}], ParameterizedJob={"Payload": "optional"}),
+            'job "j": children of a template wait for nothing',
+        ),
         (job(ID="a b"), 'job "a b": Job ID contains a space'),
         (job(ID="a\0b"), 'job "a\0b": Job ID contains a null character'),
         (job(ID="a//b"), "job \"a//b\": job id 'a//b' has an empty path segment"),

@@ -96,7 +96,7 @@ def test_locals_may_use_each_other_in_any_order() -> None:
             _declared("default = 1"),
             {"w": "1"},
             [],
-            "x.nomad: the job file has no variable 'w'; declare it: variable \"w\" { }",
+            "-var w: the job file has no variable 'w'; declare it: variable \"w\" { }",
         ),
         (
             'variable "cores" { default = 1 }\n' + _declared("default = 1"),
@@ -111,8 +111,7 @@ def test_locals_may_use_each_other_in_any_order() -> None:
             _declared("type = number"),
             {"v": '"many"'},
             [],
-            "x.nomad: the value given for the variable 'v': "
-            "a number is needed here, not a string: 'many'",
+            "-var v: a number is needed here, not a string: 'many'",
         ),
         (
             _declared("type = strin\n default = 1"),

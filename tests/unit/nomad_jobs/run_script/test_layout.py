@@ -86,8 +86,16 @@ def fetching(*artifacts: dict[str, Any], groups: int = 1, **more: Any) -> tuple[
 def test_artifacts_go_to_their_tasks_folder() -> None:
     assert fetching(
         {"GetterSource": "https://example.org/a.tgz"},
-        {"GetterSource": "s3::x", "RelativeDest": "${NOMAD_TASK_DIR}/in", "GetterMode": "dir"},
-        {"GetterSource": "x", "RelativeDest": "${NOMAD_ALLOC_DIR}/data/f", "GetterMode": "file"},
+        {
+            "GetterSource": "s3://bucket/x",
+            "RelativeDest": "${NOMAD_TASK_DIR}/in",
+            "GetterMode": "dir",
+        },
+        {
+            "GetterSource": "https://example.org/x",
+            "RelativeDest": "${NOMAD_ALLOC_DIR}/data/f",
+            "GetterMode": "file",
+        },
         {
             "GetterSource": "y-${NOMAD_META_v}",
             "RelativeDest": "secrets/",
@@ -97,8 +105,8 @@ def test_artifacts_go_to_their_tasks_folder() -> None:
         meta={"v": "1.2"},
     ) == (
         Artifact(source="https://example.org/a.tgz", destination="main/local/"),
-        Artifact(source="s3::x", destination="main/local/in/", mode="dir"),
-        Artifact(source="x", destination="alloc/data/f", mode="file"),
+        Artifact(source="s3://bucket/x", destination="main/local/in/", mode="dir"),
+        Artifact(source="https://example.org/x", destination="alloc/data/f", mode="file"),
         Artifact(
             source="y-1.2",
             destination="main/secrets/",
@@ -110,10 +118,10 @@ def test_artifacts_go_to_their_tasks_folder() -> None:
 
 
 def test_artifacts_of_several_elements_are_fetched_once_and_copied(tmp_path: Path) -> None:
-    (first, second) = fetching({"GetterSource": "x"}, groups=2)
+    (first, second) = fetching({"GetterSource": "https://example.org/x"}, groups=2)
     assert first.destination == ".nomad/artifacts/g0/main/local/"
     assert second.destination == ".nomad/artifacts/g1/main/local/"
-    one = recording(Artifacts=[{"GetterSource": "x"}])
+    one = recording(Artifacts=[{"GetterSource": "https://example.org/x"}])
     run = place(tmp_path / "job", job(one, Count=2))
     fetched = run.root / ".nomad/artifacts" / "work/main/local"
     fetched.mkdir(parents=True)
@@ -126,13 +134,21 @@ def test_artifacts_of_several_elements_are_fetched_once_and_copied(tmp_path: Pat
 @pytest.mark.parametrize(
     ("artifact", "why"),
     [
-        ({"GetterSource": "x", "RelativeDest": "../../x"}, "leads out"),
-        ({"GetterSource": "x", "RelativeDest": "/etc"}, "leads out"),
-        ({"GetterSource": "x", "RelativeDest": "../other/local"}, "leads out"),
+        ({"GetterSource": "https://example.org/x", "RelativeDest": "../../x"}, "leads out"),
+        ({"GetterSource": "https://example.org/x", "RelativeDest": "/etc"}, "leads out"),
+        ({"GetterSource": "https://example.org/x", "RelativeDest": "../other/local"}, "leads out"),
         ({"GetterSource": "x-${attr.cpu.arch}"}, "only the node knows"),
         ({"GetterSource": "x-${NOMAD_ALLOC_INDEX}"}, "only the node knows"),
         ({"GetterSource": ""}, "has no source"),
-        ({"GetterSource": "x", "GetterMode": "zip"}, "mode"),
+        (
+            {"GetterSource": "ftp://example.org/x"},
+            "never be fetched: 'ftp:.*: sources",
+        ),
+        (
+            {"GetterSource": "https://example.org/x", "GetterOptions": {"checksum": "md5:00"}},
+            "never be fetched: .*md5",
+        ),
+        ({"GetterSource": "https://example.org/x", "GetterMode": "zip"}, "mode"),
     ],
 )
 def test_artifacts_that_cannot_work_are_refused(artifact: dict[str, Any], why: str) -> None:
@@ -141,7 +157,7 @@ def test_artifacts_that_cannot_work_are_refused(artifact: dict[str, Any], why: s
 
 
 def test_a_dispatch_cannot_lead_an_artifact_out() -> None:
-    artifact = {"GetterSource": "x", "RelativeDest": "local/${NOMAD_META_v}"}
+    artifact = {"GetterSource": "https://example.org/x", "RelativeDest": "local/${NOMAD_META_v}"}
     with pytest.raises(JobRefused, match="leads out"):
         fetching(artifact, meta={"v": "../../.."})
 

@@ -56,12 +56,26 @@ def test_logs_can_be_off(made: Any, off: dict[str, bool]) -> None:
 
 
 def test_the_folders_are_nomads(made: Any) -> None:
-    run = made(shell("pwd"))
+    folders = ("data", "logs", "tmp", "../main/local", "../main/secrets", "../main/tmp")
+    run = made(shell(f"pwd; cd ../alloc && ls -d {' '.join(folders)}"))
     assert run.run() == (0, "")
-    assert run.log() == f"{run.root}/main\n"
-    for folder in ("data", "logs", "tmp", "../main/local", "../main/secrets", "../main/tmp"):
-        assert (run.root / "alloc" / folder).is_dir()
+    assert run.log().splitlines() == [f"{run.root}/main", *sorted(folders)]
     assert (run.root / "main/secrets").stat().st_mode & 0o777 == 0o700
+
+
+def test_folders_in_which_no_task_left_anything_are_gone_at_the_end(made: Any) -> None:
+    empty = made(shell("true"))
+    assert empty.run() == (0, "")
+    assert not (empty.root / "alloc/data").exists()
+    assert not (empty.root / "main/local").exists()
+
+
+def test_folders_in_which_a_task_left_something_stay(made: Any) -> None:
+    run = made(shell("mkdir local/empty; : >../alloc/data/x"), shell("true", "other"))
+    assert run.run() == (0, "")
+    assert (run.root / "alloc/data/x").exists()
+    assert (run.root / "main/local/empty").is_dir()
+    assert not (run.root / "other/local").exists()
 
 
 def test_nothing_of_the_scripts_own_is_left(made: Any) -> None:
@@ -249,6 +263,7 @@ def test_a_command_that_is_not_there_is_told_and_not_tried_again(made: Any) -> N
     code, said = run.run()
     assert code == 127
     assert "no-such-program is neither in the task's directory nor in PATH" in said
+    assert run.log(kind="stderr") == said
     assert run.events() == ["Received", "Driver Failure", "Dead"]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from job_protocol.object_keys import SCRIPT, STDERR, STDOUT
-from lambdas.rules.script import script_problems
+from job_protocol.script_rules import script_problems
 from puller.exit_file import read_records
 from puller.wrapper import render_wrapper, split_script
 from tests.unit.nomad_jobs.run_script.rendered import Run, facts, job, place, shell

@@ -80,7 +80,7 @@ def test_several_groups_are_one_array_with_the_largest_needs() -> None:
 @pytest.mark.parametrize(
     ("policy", "retries"),
     [
-        (None, Retries(attempts=1)),
+        (None, Retries(attempts=1, delay=5)),
         ({"Attempts": 0}, None),
         ({"Attempts": 3, "Delay": 90 * SECOND}, Retries(attempts=3, delay=90)),
         ({"Unlimited": True, "Delay": "0s"}, Retries(attempts=100, delay=1)),
@@ -110,6 +110,6 @@ def test_secrets_and_the_runs_own_data_are_no_results() -> None:
 
 
 def test_settings_survive_the_job_table() -> None:
-    artifact = {"GetterSource": "x", "GetterOptions": {"archive": "false"}}
+    artifact = {"GetterSource": "https://example.org/x", "GetterOptions": {"archive": "false"}}
     found = settings_of(job({**asking(MemoryMB=1), "Artifacts": [artifact]}, Count=2))
     assert from_attributes(JobSettings, to_attributes(found)) == found

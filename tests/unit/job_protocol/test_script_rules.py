@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lambdas.rules.script import MAX_SCRIPT_BYTES, script_problems, size_problem
+from job_protocol.script_rules import MAX_SCRIPT_BYTES, script_problems, size_problem
 
 KEY = "job0001/aws-job-run.sh"
 
