@@ -107,7 +107,7 @@ def _api(
     if where is None:
         return None
     client = ApiClient(where, signer(session), site=site or environment.get("JOBFERRY_SITE"))
-    if via == "auto" and not where.stated:
+    if via == "auto" and not where.stated and where.token is None:
         try:
             client.get("/v1/acl/token/self", "ask the API who may use it")
         except (CloudRefused, ConfigurationError):

@@ -11,7 +11,7 @@ import click
 from jobferry.api_client import job_path
 from jobferry.completion import complete_jobs
 from jobferry.dispatch_command import dispatch_job
-from jobferry.errors import UsageError
+from jobferry.errors import CloudRefused, UsageError
 from jobferry.job import Job
 from jobferry.job_answers import answers_of, monitored, view_now
 from jobferry.nomad_tables import job_list, job_status
@@ -208,14 +208,14 @@ def stop(
         else:
             say(what_comes_of_stop(job_id, report))
         return
-    before = access.client.get(job_path(job_id), f"stop job {job_id!r}")
+    before = _if_readable(access, job_id)
     query = {"purge": True if purge else None}
     doing = f"stop job {job_id!r}"
     answer = access.client.write("DELETE", job_path(job_id), doing, query=query)
     if as_json:
         print_json(answer)
         return
-    had_ended = before["Status"] == "dead" and before.get("Note") == answer.get("Note")
+    had_ended = before.get("Status") == "dead" and before.get("Note") == answer.get("Note")
     if had_ended and not purge:
         outcome = f" ({before['Outcome']})" if before.get("Outcome") else ""
         say(f"job {printable(job_id)} has ended already{outcome}")
@@ -239,6 +239,15 @@ def _ask_before_purge(job_id: str) -> None:
     if not click.confirm(f"{what}. Purge it?", err=True):
         say("nothing was purged")
         raise click.exceptions.Exit(1)
+
+
+def _if_readable(access: ApiAccess, job_id: str) -> dict[str, Any]:
+    """A job, or nothing for a caller that may stop it and not read it."""
+    try:
+        found: dict[str, Any] = access.client.get(job_path(job_id), f"read job {job_id!r}")
+    except CloudRefused:
+        return {}
+    return found
 
 
 @job.command(

@@ -17,7 +17,7 @@ _NAMESPACE = ("string", "Always `default`.")
 _JOB: dict[str, tuple[str, str]] = {
     "ID": _ID,
     "ParentID": ("string", "The job that this one is a child of, or empty."),
-    "Name": ("string", "The same as the id."),
+    "Name": ("string", "The name that its settings state, or its id; in a list always the id."),
     "Namespace": _NAMESPACE,
     "Datacenters": ("[string]", "The job's site."),
     "Type": ("string", "Always `batch`."),

@@ -186,5 +186,7 @@ def test_a_token_reaches_its_own_door(
     with pytest.raises(CloudRefused, match="Permission denied"):
         reader.submit(script, progress=silent)
     monkeypatch.setenv("JOBFERRY_TOKEN", "jobferry_wrong")
+    with pytest.raises(ConfigurationError, match="token"):  # and not over S3 instead
+        Client(stack=deployed.deployment.stack, via="auto", session=session).jobs()
     with pytest.raises(ConfigurationError, match="token"):
         Client(address=deployed.deployment.api_urls["Tokens"]).jobs()
