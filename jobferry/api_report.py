@@ -67,7 +67,8 @@ def _allocation(job: Mapping[str, Any], view: Mapping[str, Any]) -> dict[str, An
         found["client_status"] = job.get("Outcome") or _WORDS.get(str(job.get("Word")))
         found["exit_code"] = job.get("ExitCode")
         found |= view["Array"].get("whole") or {}
-        found["array"] = {name: part for name, part in view["Array"].items() if name != "whole"}
+        array = {name: part for name, part in view["Array"].items() if name != "whole"}
+        found["array"] = {**array, **_groups(job, array.get("count"))}
     else:
         for state in (view.get("TaskStates") or {}).values():
             for event in state.get("Events") or []:
@@ -85,6 +86,13 @@ def _allocation(job: Mapping[str, Any], view: Mapping[str, Any]) -> dict[str, An
             ],
         }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _groups(job: Mapping[str, Any], count: object) -> dict[str, Any]:
+    """The groups of an array of a Nomad job and their counts, which name the elements' folders."""
+    groups = [[one.get("Name"), one.get("Count")] for one in job.get("TaskGroups") or []]
+    numbers = [number for _, number in groups if isinstance(number, int)]
+    return {"groups": groups} if groups and sum(numbers) == count else {}
 
 
 def _iso(nanoseconds: object) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from job_protocol.element_files import element_of
 from job_protocol.elements import indexes_of
@@ -31,7 +31,16 @@ def files_of(chosen: str, report: Report) -> Callable[[str], bool]:
         wanted = not_complete if chosen == FAILED else frozenset(range(count)) - not_complete
     else:
         wanted = _numbered(chosen, count)
-    return lambda path: element_of(path) in wanted
+    folders = _folders(array, wanted)
+    return lambda path: element_of(path) in wanted or path.partition("/")[0] in folders
+
+
+def _folders(array: Mapping[str, object], wanted: frozenset[int]) -> frozenset[str]:
+    """The folders of elements of a Nomad job: `GROUP.INDEX`, of all groups one behind the other."""
+    groups = array.get("groups")
+    rows = groups if isinstance(groups, list) else []
+    names = [f"{name}.{index}" for name, count in rows for index in range(count)]
+    return frozenset(name for number, name in enumerate(names) if number in wanted)
 
 
 def check_element(element: int | None, report: Report) -> None:

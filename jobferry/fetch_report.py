@@ -36,7 +36,8 @@ def tell_fetched(job: str, got: Downloaded, elements: str | None, *, as_json: bo
     if elements is not None and not got.files + got.present:
         say(
             f"no file of job {printable(job)} belongs to these elements alone; theirs are the logs "
-            "aws-job-stdout.INDEX.txt and what lies below elements/INDEX/, others come with --only"
+            "aws-job-stdout.INDEX.txt and what lies below elements/INDEX/ (of a Nomad job "
+            "GROUP.INDEX/), others come with --only"
         )
     for path in got.unsafe:
         say(f"left out, its name is not safe: {printable(path)}")

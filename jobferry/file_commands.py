@@ -36,7 +36,8 @@ Fetches a job's files and logs. What is here already, with the same size and not
 fetched again, so an interrupted download goes on. Prints the directory.
 
 --elements takes only the files of some elements of an array: their logs, and what they have put
-into a folder elements/INDEX/ of the job directory. failed are all that did not complete.""",
+into a folder elements/INDEX/ of the job directory; of a Nomad job what lies in GROUP.INDEX/, over
+the API. failed are all that did not complete.""",
 )
 @click.argument("job", shell_complete=complete_jobs)
 @click.option(

@@ -178,7 +178,8 @@ class Job:
         Args:
             directory: where to; by default one named as the last part of the job id.
             only: patterns of the files that are wanted; empty means all.
-            elements: of an array, only the logs and the folders `elements/INDEX/` of these:
+            elements: of an array, only the logs and the folders `elements/INDEX/` (of a Nomad job,
+                over the API, `GROUP.INDEX/`) of these:
                 `failed`, `complete`, or indexes such as `1,5-9`.
             force: overwrite what was changed here.
             progress: sees the transfer.

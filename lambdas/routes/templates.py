@@ -190,6 +190,8 @@ def _text(body: Mapping[str, Any], name: str) -> str:
 
 
 def _nomads(message: str) -> Refused:
+    if message.endswith("is stopped"):
+        return Refused(400, message, "register it again")
     return Refused(400, message, "see the job's parameterized block: GET /v1/job/ID")
 
 

@@ -6,7 +6,7 @@ Words in quotation are Nomad's own: validateJobUpdate and Register in nomad/job_
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
@@ -74,6 +74,8 @@ def examine(
         found = tuple(map(as_problem, admission.problems))
         return Examined(job=None, problems=found, warnings=warnings)
     problems = job_problems(admission.job)
+    if places is not None:
+        problems = [_with_line(problem, admission.job, places) for problem in problems]
     elements = sum(group.get("Count", 1) for group in admission.job["TaskGroups"])
     if most_elements is not None and elements > most_elements:
         message = f"the job has {elements} elements; this site takes at most {most_elements}"
@@ -81,6 +83,19 @@ def examine(
     return Examined(
         job=None if problems else admission.job, problems=tuple(problems), warnings=warnings
     )
+
+
+def _with_line(problem: Problem, job: Mapping[str, Any], places: Places) -> Problem:
+    """A problem of the renderer, which names groups and tasks, with the line of the job file."""
+    path: tuple[str | int, ...] = ()
+    for number, group in enumerate(job["TaskGroups"]):
+        here = f'group "{group["Name"]}"'
+        if problem.key == here:
+            path = ("TaskGroups", number)
+        for index, task in enumerate(group["Tasks"]):
+            if problem.key == f'{here} task "{task["Name"]}"':
+                path = ("TaskGroups", number, "Tasks", index)
+    return replace(problem, key=f"{places.file}:{places.line_of(path)}: {problem.key}")
 
 
 def as_problem(finding: Finding) -> Problem:

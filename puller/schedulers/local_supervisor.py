@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-KILL_GRACE = 5
-"""Seconds between TERM and KILL, as Nomad's `kill_timeout`."""
+KILL_GRACE = 30
+"""Seconds between TERM and KILL, as Slurm's KillWait: Nomad's `kill_timeout` (5 s unless stated)
+and what a run does after it have to fit in."""
 
 SUPERVISOR_NAME = "jobferry-local"
 
@@ -32,7 +33,8 @@ _jf_begun=$SECONDS
 _jf_job=$!
 [ "$_jf_why" = exited ] || kill -TERM "$_jf_job"
 _jf_code=
-while kill -0 "$_jf_job" 2>/dev/null; do wait "$_jf_job"; _jf_code=$?; done
+# Of a job that a signal ended, bash would tell with the text of these lines.
+while kill -0 "$_jf_job"; do wait "$_jf_job"; _jf_code=$?; done 2>/dev/null
 kill -KILL -- "-$_jf_job" 2>/dev/null
 
 case $_jf_why/$_jf_code in

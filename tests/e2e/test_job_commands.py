@@ -132,6 +132,10 @@ def test_every_problem_is_told_with_the_file_and_the_line(shell: Shell, name: st
     assert said[2].startswith(f'* job.nomad:9: job "{name}" > group "greetings" > task "hello": ')
     assert len(said) == 3
     assert "error: cannot read job.nomad: 2 problems" in shell.run("job", "run", file, expect=4)
+    artifact = 'driver = "raw_exec"\n      artifact {\n        source = "ftp://x/y"\n      }'
+    file = shell.write(BATCH.replace('driver = "raw_exec"', artifact), name)
+    said = shell.run("job", "validate", file, expect=1)
+    assert '* job.nomad:8: group "greetings" task "hello": an artifact can never be fetched' in said
     said = shell.run("job", "validate", "-var-file", "more.hcl", "-var", "tex=1", file, expect=1)
     assert "* more.hcl:1: the job file has no variable 'other'" in said
     assert "* -var tex: the job file has no variable 'tex'; did you mean 'text'?" in said

@@ -119,6 +119,7 @@ def test_a_job_that_ignores_its_cancellation_is_killed(local: Local, tmp_path: P
     local.cancel(job.id)
     assert job.ended().end is EndReason.CANCELLED
     assert job.records().exit is None
+    assert job.submission.scheduler_output.read_text() == ""  # bash tells nothing of its own
     gone(job)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from nomad_jobs.run_script.render import render_run
 from puller.schedulers.interface import Scheduler
+from puller.schedulers.local import Local
 from puller.schedulers.sge import GridEngine
 from puller.schedulers.slurm import Slurm
 from tests.schedulers.grid_engine import GridEngineCluster
@@ -82,6 +83,19 @@ def test_a_cancelled_job_lets_its_tasks_end_and_sweeps(slurm: Slurm, tmp_path: P
     assert (logs / "main.stdout.0").read_text() == "saved\n"
     assert (logs / "last.stdout.0").read_text() == "swept\n"
     assert "Stopped by the scheduler\tmain" in states(prepared)
+
+
+def test_a_task_that_ignores_a_stop_is_killed_by_the_run_before_the_scheduler_kills_it(
+    tmp_path: Path,
+) -> None:
+    local = Local(tmp_path / ".jobferry/alloc")
+    stubborn = shell("trap '' INT TERM; : >up; while :; do sleep 0.05; done")
+    prepared = placed(local, tmp_path, job(stubborn, hooked("echo swept", "last", "poststop")))
+    prepared.has_file("main/up")
+    local.cancel(prepared.id)
+    assert prepared.exit().code == 143
+    assert (prepared.job_dir / "alloc/logs/last.stdout.0").read_text() == "swept\n"
+    assert "\tKilled\tmain" in states(prepared)
 
 
 @pytest.mark.slurm

@@ -110,4 +110,5 @@ nomad_kill_container() {  # number: after a KILL, which the runtime's client can
   { read -r runtime <"$nomad_scratch/$1.runtime" && read -r id <"$nomad_scratch/$1.cid"; } ||
     [ -n "${id-}" ] || return
   "$runtime" kill "$id" >/dev/null
+  "$runtime" rm -f "$id" >/dev/null  # --rm is the client's, which is killed, too
 } 2>/dev/null

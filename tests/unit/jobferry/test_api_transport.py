@@ -286,6 +286,9 @@ def test_an_array_is_told_as_a_whole_and_not_as_its_first_element() -> None:
         "TaskStates": {"main": {"Events": [{"Type": "Started", "Time": 10**18}]}},
         "Array": {"count": 2, "whole": whole},
     }
+    groups = [{"Name": "g", "Count": 1}, {"Name": "h", "Count": 1}]
+    of_nomad = report_of_view({**job, "TaskGroups": groups}, first)
+    assert of_nomad.allocation["array"]["groups"] == [["g", 1], ["h", 1]]
     report = report_of_view(job, first)
     assert {name: report.allocation[name] for name in whole} == whole
     assert report.allocation["array"] == {"count": 2}

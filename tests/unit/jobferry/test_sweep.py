@@ -77,6 +77,14 @@ def test_elements_are_chosen_by_their_end_or_by_number(chosen: str, indexes: set
     assert not wanted("aws-job-run.sh")
 
 
+def test_elements_of_a_nomad_job_have_folders_named_by_group_and_index() -> None:
+    wanted = files_of("failed", _report({**ARRAY, "groups": [["g", 4], ["h.1", 2]]}))
+    assert wanted("g.1/alloc/logs/t.stdout.0")
+    assert wanted("h.1.1/t/local/out")
+    for other in ("g.0/x", "g.5/x", "h.1.0/x", "aws-job-run.sh"):
+        assert not wanted(other)
+
+
 @pytest.mark.parametrize(
     ("chosen", "report", "why"),
     [

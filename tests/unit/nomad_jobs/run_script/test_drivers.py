@@ -190,7 +190,7 @@ def test_a_container_runs_through_podman(run_of: Any, runtime: str) -> None:
 
 
 STUBBORN = """#!/bin/bash
-if [ "$1" = kill ]; then echo "$2" >"$KILLED"; exit; fi
+if [ "$1" != run ]; then echo "$@" >>"$KILLED"; exit; fi
 while [ "$1" != --cidfile ]; do shift; done
 echo c0ffee >"$2"
 trap '' TERM
@@ -210,7 +210,7 @@ def test_a_container_that_outlives_its_client_is_killed_by_its_id(run_of: Any) -
     run.wait_for_text("main/up")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
-    assert (process.returncode, killed.read_text()) == (143, "c0ffee\n")
+    assert (process.returncode, killed.read_text()) == (143, "kill c0ffee\nrm -f c0ffee\n")
 
 
 @pytest.mark.parametrize(
