@@ -311,7 +311,10 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "Who the caller is.",
         AccessorID=("string?", "The public id of the token, if one was used."),
         Name=("string", "The caller."),
-        Scopes=("[string]", f"Of {', '.join(f'`{access}`' for access in Access)}."),
+        Scopes=(
+            "[string]",
+            f"Of {', '.join(f'`{access}`' for access in Access if access is not Access.ANY)}.",
+        ),
         Sites=("[string]", "The sites that the caller may use; none means all."),
     ),
 }

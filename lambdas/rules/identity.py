@@ -13,6 +13,9 @@ from lambdas.errors import Refused
 class Access(StrEnum):
     """What a route needs."""
 
+    ANY = "any"
+    """Nothing but to be let in: who asks who one is."""
+
     READ = "read"
     SUBMIT = "submit"
     MANAGE = "manage"
@@ -21,6 +24,8 @@ class Access(StrEnum):
 
 SCOPES = frozenset({Access.READ, Access.SUBMIT})
 """What an API token may be given."""
+
+_EVERYTHING = SCOPES | {Access.MANAGE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +50,7 @@ class Identity:
         Raises:
             Refused: the caller may not do this.
         """
-        if access not in self.access:
+        if access is not Access.ANY and access not in self.access:
             remedy = f"this needs the scope {access.value!r}; ask who manages the API tokens"
             if access is Access.MANAGE:
                 remedy = "no token may do this; sign the request with AWS credentials"
@@ -72,9 +77,9 @@ def caller_of(authorizer: Mapping[str, Any]) -> Identity:
     if jwt := authorizer.get("jwt"):
         return Identity(name=f"jwt:{jwt.get('claims', {}).get('sub', 'unknown')}", access=SCOPES)
     arn = (authorizer.get("iam") or {}).get("userArn")
-    return Identity(name=str(arn or "unknown"), access=frozenset(Access))
+    return Identity(name=str(arn or "unknown"), access=_EVERYTHING)
 
 
 def direct_caller(submitter: str | None) -> Identity:
     """Who invokes the function itself; `lambda:InvokeFunction` lets them do everything."""
-    return Identity(name=submitter or "lambda:InvokeFunction", access=frozenset(Access))
+    return Identity(name=submitter or "lambda:InvokeFunction", access=_EVERYTHING)

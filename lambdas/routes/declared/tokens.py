@@ -35,7 +35,7 @@ ROUTES = (
         path="/v1/acl/token/self",
         name="readOwnToken",
         summary="Who the caller is, and what that caller may do.",
-        access=Access.READ,
+        access=Access.ANY,
         run="lambdas.routes.tokens:own",
         answers={200: "Caller"},
     ),

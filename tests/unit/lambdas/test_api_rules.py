@@ -59,6 +59,10 @@ def test_a_token_has_its_scopes_and_sites_and_never_manages_tokens() -> None:
         caller.must(Access.MANAGE)
     assert "AWS credentials" in denied.value.remedy
     assert caller_of({"lambda": context | {"sites": ""}}).may_use("osaka")
+    limited = caller_of({"lambda": context | {"scopes": "submit"}})
+    limited.must(Access.ANY)  # who it is, a token may always ask
+    with pytest.raises(Refused, match="Permission denied"):
+        limited.must(Access.READ)
 
 
 def test_iam_and_jwt_callers_are_known_by_name() -> None:
