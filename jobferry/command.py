@@ -72,8 +72,8 @@ The site is named by --site (and --stack), or its bucket by --bucket; profile, r
 follow AWS's own conventions (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL). The commands use the
 deployment's HTTP API where you may use it, else the bucket (--via).
 
-Exit codes: 0 done; 1 the job or the operation failed; 2 usage; 3 configuration or credentials;
-4 refused by the cloud.""",
+Exit codes: 0 done; 1 the operation failed; 2 usage; 3 configuration or credentials; 4 refused by
+the cloud; of `wait` and --wait, the job's own.""",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__)

@@ -73,7 +73,9 @@ def _show_all(prefix: str, limit: int, as_json: bool, place: dict[str, Any]) -> 
     help=examples("jobferry wait job0001", "jobferry wait job0001 --timeout 3600 && echo done")
     + """
 
-Waits for the job's end. Exits with 0 if it is complete, else with 1 and the reason.""",
+Waits for the job's end, and tells the reason if it is not complete. Exits with the job's own code,
+as `sbatch --wait` does, and with 1 if it has none: it was stopped before it ran, is lost, or was
+refused.""",
 )
 @click.argument("job", shell_complete=complete_jobs)
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up then.")
@@ -84,7 +86,7 @@ def wait(job: str, timeout: float | None, as_json: bool, **place: Any) -> int:
 
 
 def wait_for_end(job: Job, timeout: float | None, as_json: bool) -> int:
-    """Tell each state of a job up to its end, and why it ended so; 0 if it is complete."""
+    """Tell each state of a job up to its end, and why it ended so; the exit code is the job's."""
     told = None
     try:
         for report in job.watch(timeout):
@@ -103,7 +105,7 @@ def wait_for_end(job: Job, timeout: float | None, as_json: bool) -> int:
     for reason in report.reasons:
         line = f"{reason.get('key')}: {reason.get('problem')}; {reason.get('remedy')}"
         say(f"  {printable(line)}")
-    return 1
+    return report.exit_code or 1
 
 
 def how_it_ended(report: Report) -> str:
