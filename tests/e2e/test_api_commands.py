@@ -63,7 +63,7 @@ def test_a_script_over_the_api_says_that_its_site_is_silent(shell: Shell) -> Non
     assert "\n\nWaiting\n" in status
     shell.finish(job_id)
     assert "dead (failed)" in shell.run("job", "status", job_id)
-    assert "has ended: failed with exit code 3" in shell.run("wait", job_id, expect=1)
+    assert "has ended: failed with exit code 3" in shell.run("wait", job_id, expect=3)
     assert shell.run("logs", job_id) == "input\n"
     alloc = shell.json("job", "status", job_id)["Allocations"][0]["ID"]
     assert shell.run("logs", alloc[:8]) == "input\n"
@@ -141,7 +141,7 @@ def test_the_elements_of_an_array_are_read_one_by_one(shell: Shell) -> None:
     (shell.home / "array.sh").write_text(ARRAY)
     shell.run("submit", "array.sh", "--job", job_id, "--count", "3")
     shell.finish(job_id)
-    assert "has ended: failed with exit code 7" in shell.run("wait", job_id, expect=1)
+    assert "has ended: failed with exit code 7" in shell.run("wait", job_id, expect=7)
     shown = shell.run("status", job_id)
     assert "Exit Code    = 7" in shown
     assert "= 3: 2 complete, 1 failed" in shown
@@ -178,5 +178,6 @@ def test_the_logs_of_a_nomad_job_are_found_by_its_id(shell: Shell) -> None:
     alloc = shell.json("job", "status", job_id)["Allocations"][0]["EvalID"][:8]
     out = shell.run("alloc", "fs", alloc, "--element", "1", "solve/local/out.txt")
     assert out == "plate 1\n"
-    nothing = shell.said("get", job_id, "--elements", "1", "-o", "nothing")
-    assert "no file of job" in nothing
+    shell.run("get", job_id, "--elements", "1", "-o", "one")
+    fetched = {path.name: path.read_text() for path in (shell.home / "one").rglob("*.txt")}
+    assert fetched == {"out.txt": "plate 1\n"}

@@ -33,7 +33,7 @@ def test_every_event_of_a_task_is_told_in_words() -> None:
     (state,) = allocation_view(ended, None)["TaskStates"].values()
     assert [event["DisplayMessage"] for event in state["Events"]] == [
         "the puller of site dc1 took it",
-        "slurm took it",
+        "slurm took it as job 17",
         "the script runs",
         "failed with exit code 3",
     ]
