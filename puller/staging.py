@@ -191,14 +191,14 @@ def _fetch(
         part = f"{_PARTS}/{number}"
         source = Source(entry.key_for(directory.job_id), entry.version, entry.size)
         # A script is small, and its mode is its own.
-        shared = cache is not None and entry.key is not None and entry.path != SCRIPT
-        if cache is not None and shared:
-            state = cache.provide(source, bucket, control, part)
-        else:
+        shared = None if entry.key is None or entry.path == SCRIPT else cache
+        if shared is None:
             state = fetch_file(source, bucket, control, part, partial(mode_of, entry.path))
+        else:
+            state = shared.provide(source, bucket, control, part)
         with directory.tree.folder(folder_of(entry.path), create=True):
             control.rename(part, directory.tree, entry.path)
-        if shared:  # a rename onto a link to the same file leaves the part (rename(2))
+        if shared is not None:  # a rename onto a link to the same file leaves the part (rename(2))
             remove_file(control, part)
     except VersionGone as error:
         raise StagingError(

@@ -169,7 +169,8 @@ def _site(call: Call, job: Mapping[str, Any]) -> str:
             f"no site is named {', '.join(map(str, patterns))}",
             f"your sites are: {', '.join(usable)}; write them in datacenters",
         )
-    fitting = [site for site in fitting if not _judged(call, site, job).problems] or fitting
+    if len(fitting) > 1:
+        fitting = [site for site in fitting if not _judged(call, site, job).problems] or fitting
     if len(fitting) == 1 or "*" in patterns:
         return DEFAULT_SITE if DEFAULT_SITE in fitting else fitting[0]
     waiting = [(services.health(site), services.reader.waiting(site)) for site in fitting]

@@ -80,7 +80,7 @@ def _moments(group: Group) -> list[list[Task]]:
 def _retries(groups: Iterable[Group]) -> Retries | None:
     policies = [group.reschedule for group in groups]
     attempts = max(_MAX_RETRIES if p.unlimited else min(p.attempts, _MAX_RETRIES) for p in policies)
-    delay = max(1, *(p.delay for p in policies if p.attempts or p.unlimited), 0)
+    delay = max([1, *(p.delay for p in policies if p.attempts or p.unlimited)])
     return Retries(attempts=attempts, delay=delay) if attempts else None
 
 

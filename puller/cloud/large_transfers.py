@@ -106,8 +106,10 @@ class _WrittenBehind:
     def write(self, content: bytes) -> int:
         start = self._file.tell()
         written = self._file.write(content)
-        self._first = min(self._first, start) if self._behind else start
-        self._end = max(self._end, start + written) if self._behind else start + written
+        if not self._behind:
+            self._first = self._end = start
+        self._first = min(self._first, start)
+        self._end = max(self._end, start + written)
         self._behind += written
         if self._behind >= _BEHIND:
             self._file.flush()

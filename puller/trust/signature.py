@@ -86,15 +86,14 @@ class SignatureTool:
             if found.code != 0:
                 return []
             listed = [one for one in dict.fromkeys(found.stdout.splitlines()) if one]
-            good = [one for one in listed if self._verifies(one, common, content, None)]
-            if signers.revoked is None:
+            good = [one for one in listed if self._verifies(one, common, content, signers.revoked)]
+            if good or signers.revoked is None:
                 return good
-            left = [one for one in good if self._verifies(one, common, content, signers.revoked)]
-            if good and not left:
+            if any(self._verifies(one, common, content, None) for one in listed):
                 raise Refused(
                     "the key that has signed it is revoked (revoked_keys); sign with another one"
                 )
-            return left
+            return []
 
     def _verifies(
         self, principal: str, common: Sequence[str], document: Path, revoked: Path | None
