@@ -24,7 +24,6 @@ from jobferry.url_transfer import fetch_into, put_all
 
 _PIECE = 1024**2
 _MAX_PAGE = 1000
-"""What the API calls the driver of a job that is no Nomad job."""
 _MOST_ALLOCATIONS = 1000
 """Of one job, that an event log goes back."""
 
