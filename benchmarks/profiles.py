@@ -52,6 +52,10 @@ CHANGED = (
         "a burst: a puller took a program that it was starting for another host, and left",
         "the journal's lock goes with its holder",
     ),
+    (
+        "a burst of 1,000: what had ended first was told when the last was submitted, 37 s later",
+        "a pass claims for 5 s, then what has ended meanwhile comes first",
+    ),
 )
 """What profiles and these measurements showed, and what was changed because of that."""
 

@@ -36,17 +36,23 @@ class Lingering:
     def run(self, deadline: float) -> Outcome:
         """Pass at least once, and again until the deadline.
 
+        Without time to linger, it goes on for as long as a pass has left something to claim: who
+        lingers is followed by another, who does not may be the last for a while.
+
         Args:
             deadline: on the monotonic clock, in seconds.
 
         Returns:
             What became of the last pass.
         """
+        lingers = time.monotonic() < deadline
         with self._leaving_on_signals(), self._signs_of_life():
             while True:
                 next_begin = time.monotonic() + self._interval
                 leaving = next_begin >= deadline or self._leave.is_set()
                 outcome = self._one.run(leaving=leaving)
+                if outcome.more and not self._leave.is_set() and not (lingers and leaving):
+                    continue
                 if leaving:
                     return outcome
                 self._leave.wait(max(0.0, next_begin - time.monotonic()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -38,6 +39,10 @@ HEARTBEAT_SECONDS = 60
 
 TELL_AFTER = 3.0
 """Seconds that a passing state must have lasted before a lingering puller tells it."""
+
+CLAIM_SECONDS = 5.0
+"""For how long a pass claims, and longer where looking at what is held took longer: what ends
+meanwhile, and who wants something stopped, must not wait until a thousand jobs are submitted."""
 
 HELD_SECONDS = 900
 """For how long a sign of life keeps other hosts from running the same installation."""
@@ -98,11 +103,13 @@ class SitePass:
                 self.beat(len(records))
             except (CloudUnreachable, CloudRefused) as error:
                 outcome.note(error)
+        begun = time.monotonic()
         mine = {record.id: record for record in self._advance(records, outcome)}
+        looked = time.monotonic() - begun
         waiting = self._ask(mine, outcome)
         if waiting is not None:
             self._stop(waiting, mine, outcome)
-            self._claim(waiting, mine, outcome)
+            self._claim(waiting, mine, outcome, max(CLAIM_SECONDS, looked))
             self._tell_whether_anything_can_be_claimed(outcome)
             # One after the other: they share the folder of what is being removed.
             self._in_parallel(self._purge_one, waiting.purges, outcome, at_once=1)
@@ -209,7 +216,9 @@ class SitePass:
             return self._steps.lifecycle.stopped_before_submission(record)
         return record
 
-    def _claim(self, waiting: Waiting, mine: dict[str, Record], outcome: Outcome) -> None:
+    def _claim(
+        self, waiting: Waiting, mine: dict[str, Record], outcome: Outcome, seconds: float
+    ) -> None:
         self._cannot_claim = None
         control = waiting.control
         if control.drain or not waiting.pending or not self._place.may_submit():
@@ -233,7 +242,17 @@ class SitePass:
             elif one not in mine:
                 wanted.append(one)
         wanted = wanted[: self._free(mine)]
-        self._in_parallel(self._claim_one, wanted, outcome)
+        until = time.monotonic() + seconds
+        left: list[str] = []
+
+        def claim(one: str) -> Record | None:
+            if time.monotonic() < until:
+                return self._claim_one(one)
+            left.append(one)
+            return None
+
+        claimed = self._in_parallel(claim, wanted, outcome)
+        outcome.more = bool(left and claimed)
 
     def _tell_strange(self, what: str) -> None:
         if what not in self._strange:

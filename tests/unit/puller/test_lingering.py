@@ -21,6 +21,7 @@ class Passes:
     """In place of a `SitePass`: notes when passes begin and end."""
 
     during: Callable[[int], None] = lambda number: None
+    leaving_more: int = 0
     begun: list[float] = field(default_factory=list)
     ended: int = 0
 
@@ -28,7 +29,8 @@ class Passes:
         self.begun.append(time.monotonic())
         self.during(len(self.begun))
         self.ended += 1
-        return Outcome(unreachable=f"pass {self.ended}")
+        more = self.ended <= self.leaving_more
+        return Outcome(unreachable=f"pass {self.ended}", more=more)
 
     def beat(self) -> None:
         """Not called within a test's time."""
@@ -54,6 +56,30 @@ def test_passes_follow_at_the_interval_until_the_deadline() -> None:
     assert passes.begun[-1] <= deadline
     assert all(b - a >= 0.499 for a, b in zip(passes.begun, passes.begun[1:], strict=False))
     assert outcome.unreachable == f"pass {passes.ended}"
+
+
+def test_a_pass_that_left_something_to_claim_is_followed_at_once() -> None:
+    passes = Passes(leaving_more=3)
+    passes.during = lambda number: os.kill(os.getpid(), signal.SIGTERM) if number == 4 else None
+    lingering(passes, 300).run(time.monotonic() + 600)
+    assert passes.ended == 4
+
+
+def test_without_time_it_goes_on_while_something_is_left() -> None:
+    passes = Passes(leaving_more=3)
+    assert lingering(passes, 300).run(time.monotonic()).unreachable == "pass 4"
+
+
+def test_one_that_lingers_leaves_the_rest_to_its_successor() -> None:
+    passes = Passes(leaving_more=3)
+    lingering(passes, 300).run(time.monotonic() + 10)
+    assert passes.ended == 1
+
+
+def test_who_is_told_to_leave_begins_no_further_claims() -> None:
+    passes = Passes(leaving_more=3, during=lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    lingering(passes).run(time.monotonic())
+    assert passes.ended == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

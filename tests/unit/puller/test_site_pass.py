@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -540,3 +542,27 @@ def test_what_lasts_is_logged_once_and_again_when_it_comes_back(
     told.clear()
     Outcome(told=told).note(error)
     assert len(caplog.records) == 2
+
+
+def test_what_has_ended_does_not_wait_until_all_that_waits_is_claimed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look at the clock is a second later: a pass has time for the first claim alone."""
+    monkeypatch.setattr("puller.site_pass.CLAIM_SECONDS", 2.0)
+    seconds = itertools.count(1.0)
+    monkeypatch.setattr("puller.site_pass.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    allocations = {world.upload() for _ in range(3)}
+
+    def those(wanted: ClientStatus) -> set[str]:
+        return {allocation for allocation in allocations if status(world, allocation) is wanted}
+
+    one(world)
+    first = those(ClientStatus.QUEUED)
+    assert len(first) == 1
+    start_all(world)
+    finish_all(world)
+    one(world)
+    assert those(ClientStatus.COMPLETE) == first
+    assert len(those(ClientStatus.QUEUED)) == len(those(ClientStatus.PENDING)) == 1
+    one(world)
+    assert those(ClientStatus.PENDING) == set()
