@@ -7,7 +7,19 @@ from pathlib import Path
 
 from benchmarks.rig import Rig
 
-SITES = ("cost", "h0", "h1k", "h10k", "h100k", "wait", "burst", "data", "api", "profile")
+SITES = (
+    "cost",
+    "h0",
+    "h1k",
+    "h10k",
+    "h100k",
+    "wait",
+    "burst8",
+    "burst64",
+    "data",
+    "api",
+    "profile",
+)
 """The sites of the stack; a question has its own, so that none finds another's history."""
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.admitted import admit
+from benchmarks.arrivals import Arrivals
 from benchmarks.bench import Bench
+from benchmarks.busy import Busy, watched
 from benchmarks.lingering_puller import lingering
 from benchmarks.peers import SYNC_SCHEME, cloudq, sync_environment
 from tests.schedulers.slurm_cluster import SlurmCluster
@@ -29,6 +29,9 @@ _STALLED_PER_JOB = 0.6
 _WARM = 4
 """Jobs before the clock runs, so that functions and emulator have started."""
 
+LOOP = "sbatch in a loop, no cloud"
+OURS = "jobferry, jobs admitted"
+
 PEER_SECONDS = 90.0
 """Seconds after which a peer is stopped; its rate is that of what is there by then."""
 
@@ -42,16 +45,14 @@ class Ran:
         jobs: how many there were.
         seconds: until the last result was there, or until it was stopped.
         right: how many results were there and right.
-        emulator: how busy the emulator was, in CPUs.
-        machine: how busy the machine was, in CPUs.
+        busy: how busy the machine was meanwhile.
     """
 
     name: str
     jobs: int
     seconds: float
     right: int
-    emulator: float
-    machine: float
+    busy: Busy
 
     @property
     def rate(self) -> float:
@@ -60,28 +61,37 @@ class Ran:
 
 
 class Contest:
-    """The contestants."""
+    """The contestants on one cluster; each burst needs a label of its own."""
 
-    def __init__(self, bench: Bench, cluster: SlurmCluster) -> None:
+    def __init__(self, bench: Bench, cluster: SlurmCluster, site: str) -> None:
+        """Take part.
+
+        Args:
+            bench: the rig and a directory.
+            cluster: the scheduler of all.
+            site: the name of jobferry's site.
+        """
         self._bench = bench
         self._cluster = cluster
         self._site = bench.rig.site(
-            "burst",
+            site,
             direct=True,
             scheduler="slurm",
             environment=dict(cluster.environment),
             extra_settings={"max_active": 1000},
         )
+        with lingering(self._site):
+            self._let_them_end(self._upload("warm", _WARM))
 
-    def sbatch_loop(self, jobs: int) -> Ran:
+    def sbatch_loop(self, jobs: int, label: str) -> Ran:
         """`sbatch` in a loop, results in directories: no cloud at all."""
-        root = self._bench.directory / f"loop{jobs}"
+        root = self._bench.directory / f"loop-{label}"
         for number in range(jobs):
             folder = root / f"job{number}"
             folder.mkdir(parents=True)
             (folder / "run.sh").write_text(_script(number))
         loop = 'for d in */; do (cd "$d" && sbatch run.sh > /dev/null); done'
-        with self._watched() as busy:
+        with watched(self._bench.rig.emulator_pid()) as busy:
             begun = time.monotonic()
             subprocess.run(
                 ["bash", "-c", loop],
@@ -97,34 +107,32 @@ class Contest:
             for number, file in enumerate(results)
             if file.exists()
         )
-        return Ran("sbatch in a loop, no cloud", jobs, seconds, right, *busy())
+        return Ran(LOOP, jobs, seconds, right, busy())
 
-    def jobferry_site(self, jobs: int) -> Ran:
+    def jobferry_site(self, jobs: int, label: str) -> Ran:
         """The jobs are admitted; the puller starts."""
-        names = [f"site{jobs}-{number}" for number in range(jobs)]
+        names = [f"site-{label}-{number}" for number in range(jobs)]
         admit(self._bench.rig, self._site, {n: _script(i) for i, n in enumerate(names)})
-        with self._watched() as busy, lingering(self._site) as still_there:
-            seconds = _until(jobs, lambda: self._results(f"site{jobs}-"), still_there)
+        with lingering(self._site) as still_there, watched(self._bench.rig.emulator_pid()) as busy:
+            seconds = _until(jobs, self._arrivals(names), still_there)
         self._let_them_end(names)
-        return Ran("jobferry, jobs admitted", jobs, seconds, self._right(names), *busy())
+        return Ran(OURS, jobs, seconds, self._right(names), busy())
 
-    def jobferry_from_upload(self, jobs: int) -> Ran:
+    def jobferry_from_upload(self, jobs: int, label: str) -> Ran:
         """The puller lingers; the marks are written."""
         with lingering(self._site) as still_there:
-            self._let_them_end(self._upload(f"warm{jobs}", _WARM))
-            with self._watched() as busy:
+            self._let_them_end(self._upload(f"begun-{label}", 1))
+            with watched(self._bench.rig.emulator_pid()) as busy:
                 begun = time.monotonic()
-                names = self._upload(f"all{jobs}", jobs)
+                names = self._upload(f"all-{label}", jobs)
                 uploading = time.monotonic() - begun
-                seconds = uploading + _until(
-                    jobs, lambda: self._results(f"all{jobs}-"), still_there
-                )
+                seconds = uploading + _until(jobs, self._arrivals(names), still_there)
         self._let_them_end(names)
-        return Ran("jobferry, from the first upload", jobs, seconds, self._right(names), *busy())
+        return Ran("jobferry, from the first upload", jobs, seconds, self._right(names), busy())
 
-    def sync_scheme(self, jobs: int) -> Ran:
+    def sync_scheme(self, jobs: int, label: str) -> Ran:
         """The reference document's scheme, one pass right after the other."""
-        s3, bucket = self._site.s3, f"sync-scheme-{jobs}"
+        s3, bucket = self._site.s3, f"sync-scheme-{label}"
         region = {"LocationConstraint": self._bench.rig.emulator.region}
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
         for number in range(jobs):
@@ -139,13 +147,15 @@ class Contest:
             "JOBS_DIR": str(self._bench.directory / bucket),
         }
 
+        arrived = Arrivals(s3, bucket, "", [f"job{n}/result.txt" for n in range(jobs)])
+
         def complete() -> int:
             subprocess.run(
                 ["bash", str(SYNC_SCHEME)], env=environment, check=True, cwd=self._site.home
             )
-            return _count(s3, bucket, "", "/result.txt")
+            return arrived()
 
-        with self._watched() as busy:
+        with watched(self._bench.rig.emulator_pid()) as busy:
             begun = time.monotonic()
             passes = 0
             while complete() < jobs and passes < jobs and time.monotonic() - begun < PEER_SECONDS:
@@ -155,20 +165,20 @@ class Contest:
             _body(s3, bucket, f"job{number}/result.txt") == _expected(number)
             for number in range(jobs)
         )
-        return Ran("aws s3 sync scheme", jobs, seconds, right, *busy())
+        return Ran("aws s3 sync scheme", jobs, seconds, right, busy())
 
-    def cloudq(self, jobs: int, threads: int, at_most: float) -> Ran:
+    def cloudq(self, jobs: int, label: str, threads: int, at_most: float) -> Ran:
         """CloudQ: the jobs are in the bucket; its agent starts; stopped after `at_most` s."""
-        peer = cloudq.CloudQ.fresh(self._bench.rig, f"cloudq-{jobs}-{threads}", threads)
+        peer = cloudq.CloudQ.fresh(self._bench.rig, f"cloudq-{label}-{threads}", threads)
         scripts = {f"{number:08x}": _script(number) for number in range(jobs)}
         peer.submit(scripts)
-        with self._watched() as busy, peer.agent(self._cluster.environment):
-            seconds = _until(jobs, peer.done, at_most=at_most)
+        with watched(self._bench.rig.emulator_pid()) as busy, peer.agent(self._cluster.environment):
+            seconds = _until(jobs, peer.arrivals(list(scripts)), at_most=at_most)
         right = sum(
             peer.result(job_id, "result.txt") == _expected(number)
             for number, job_id in enumerate(scripts)
         )
-        return Ran(f"CloudQ 1.2.0, num_procs {threads}", jobs, seconds, right, *busy())
+        return Ran(cloudq_name(threads), jobs, seconds, right, busy())
 
     def _upload(self, prefix: str, jobs: int) -> list[str]:
         names = [f"{prefix}-{number}" for number in range(jobs)]
@@ -180,8 +190,10 @@ class Contest:
             list(pool.map(put, range(jobs)))
         return names
 
-    def _results(self, prefix: str) -> int:
-        return _count(self._site.s3, self._site.bucket, prefix, "/result.txt")
+    def _arrivals(self, names: Sequence[str]) -> Arrivals:
+        prefix = names[0].rpartition("-")[0]
+        keys = [f"{name}/result.txt" for name in names]
+        return Arrivals(self._site.s3, self._site.bucket, f"{prefix}-", keys)
 
     def _right(self, names: list[str]) -> int:
         s3, bucket = self._site.s3, self._site.bucket
@@ -204,15 +216,10 @@ class Contest:
                 time.sleep(0.2)
         self._bench.rig.settle()
 
-    @contextmanager
-    def _watched(self) -> Iterator[Callable[[], tuple[float, float]]]:
-        """How many CPUs the emulator itself used meanwhile, without its functions, and all did."""
-        pid = self._bench.rig.emulator_pid()
-        emulator, machine, begun = _cpu(pid), _busy(), time.monotonic()
-        used: list[tuple[float, float]] = []
-        yield lambda: used[0]
-        took = time.monotonic() - begun
-        used.append(((_cpu(pid) - emulator) / took, (_busy() - machine) / took))
+
+def cloudq_name(threads: int) -> str:
+    """CloudQ with so many threads, as a contestant."""
+    return f"CloudQ 1.2.0, num_procs {threads}"
 
 
 def _script(number: int) -> str:
@@ -258,26 +265,9 @@ def _until(
     return last - begun
 
 
-def _count(s3: Any, bucket: str, prefix: str, ending: str) -> int:
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    return sum(row["Key"].endswith(ending) for page in pages for row in page.get("Contents", []))
-
-
 def _body(s3: Any, bucket: str, key: str) -> bytes | None:
     try:
         body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except s3.exceptions.NoSuchKey:
         return None
     return body
-
-
-def _busy() -> float:
-    """CPU seconds that all processes of the machine have used (proc(5): idle is the fourth)."""
-    first, *_ = Path("/proc/stat").read_text().splitlines()
-    ticks = [int(field) for field in first.split()[1:9]]
-    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
-
-
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

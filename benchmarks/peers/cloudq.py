@@ -12,13 +12,14 @@ import os
 import pwd
 import subprocess
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arrivals import Arrivals
 from benchmarks.peers import BENCH_PYTHON
 from benchmarks.rig import Rig
 
@@ -171,12 +172,9 @@ class CloudQ:
         for path in (self.home, *self.home.rglob("*")):
             os.chown(path, user.pw_uid, user.pw_gid)
 
-    def done(self) -> int:
-        """How many jobs have their results in the bucket."""
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
-        return sum(
-            row["Key"].endswith("/output.zip") for page in pages for row in page.get("Contents", [])
-        )
+    def arrivals(self, jobs: Collection[str]) -> Arrivals:
+        """Counts the jobs that have their results in the bucket."""
+        return Arrivals(self.s3, self.bucket, "", [f"{job_id}/output.zip" for job_id in jobs])
 
     def result(self, job_id: str, name: str) -> bytes | None:
         """A file of a job's results; None if it is not there."""
