@@ -8,14 +8,11 @@ took over, finds that out before it does any harm.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import logging
-import os
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
@@ -29,6 +26,7 @@ from job_protocol.states import ClientStatus
 from puller.durable_file import write_durably
 from puller.errors import HeldElsewhere, PullerError
 from puller.live_logs import PushedLog
+from puller.lock import lock_of_all_hosts
 
 _LOG = logging.getLogger(__name__)
 
@@ -252,10 +250,14 @@ class Journal:
             path.unlink(missing_ok=True)
         self._seen.pop(path.name, None)
 
-    def records(self) -> list[Record]:
-        """All records. One that cannot be read is logged and left as it is."""
-        found = map(self._read, sorted(self._folder.glob("*.json")))
-        return [record for record in found if record is not None]
+    def records(self, but: Collection[str] = ()) -> list[Record]:
+        """All records. One that cannot be read is logged and left as it is.
+
+        Args:
+            but: allocations of which other threads have the records.
+        """
+        files = (path for path in self._folder.glob("*.json") if path.stem not in but)
+        return [record for record in map(self._read, sorted(files)) if record is not None]
 
     def glance(self) -> list[Record]:
         """The readable records as they stand, for a thread that looks at those of other threads.
@@ -306,7 +308,10 @@ class Journal:
         """
         with self._mutex:
             if self._writers == 0:
-                self._lock.enter_context(_locked(self._folder.with_suffix(".lock")))
+                try:
+                    self._lock.enter_context(lock_of_all_hosts(self._folder.with_suffix(".lock")))
+                except HeldElsewhere as error:
+                    raise TakenOver(f"another process is writing the journal: {error}") from error
             self._writers += 1
         try:
             yield
@@ -321,30 +326,3 @@ class Journal:
         if not is_allocation_id(allocation_id):
             raise JournalError(f"{allocation_id!r} is not an allocation's id as jobferry writes it")
         return self._folder / f"{allocation_id}.json"
-
-
-_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
-"""What file systems without locks say; there, the comparison has to do alone."""
-
-
-@contextmanager
-def _locked(lock: Path) -> Iterator[None]:
-    """Hold a lock that the processes of other hosts see too, where the file system has such."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TakenOver(f"another process is writing the journal ({lock})") from error
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-        try:
-            yield
-        finally:
-            # Closing would not do: a program that another thread starts at this moment has the
-            # descriptor, too, until it runs.
-            with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
-        os.close(descriptor)

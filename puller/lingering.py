@@ -16,6 +16,9 @@ from puller.workplace import Workplace
 
 _LOG = logging.getLogger(__name__)
 
+_OVERTIME = 3600.0
+"""Seconds."""
+
 
 class Lingering:
     """Passes at an interval until a deadline, or until TERM or INT asks for the end."""
@@ -37,7 +40,9 @@ class Lingering:
         """Pass at least once, and again until the deadline.
 
         Without time to linger, it goes on for as long as a pass has left something to claim: who
-        lingers is followed by another, who does not may be the last for a while.
+        lingers is followed by another, who does not may be the last for a while. While steps that
+        take long go on, so do passes, since no other puller can begin; but for an hour at most, so
+        that a new version or setting has its turn.
 
         Args:
             deadline: on the monotonic clock, in seconds.
@@ -49,15 +54,18 @@ class Lingering:
         with self._leaving_on_signals(), self._signs_of_life():
             while True:
                 next_begin = time.monotonic() + self._interval
-                leaving = next_begin >= deadline or self._leave.is_set()
-                outcome = self._one.run(leaving=leaving)
-                if outcome.more and not self._leave.is_set() and not (lingers and leaving):
-                    continue
-                if leaving:
-                    return outcome
-                self._leave.wait(max(0.0, next_begin - time.monotonic()))
-                if self._leave.is_set():
-                    return outcome
+                leaving = next_begin >= deadline
+                outcome = self._one.run(leaving=leaving, to_the_end=False)
+                goes_on = outcome.under_way or (outcome.more and not lingers)
+                late = next_begin >= deadline + _OVERTIME
+                if self._leave.is_set() or (leaving and (late or not goes_on)):
+                    break
+                if not outcome.more:
+                    self._leave.wait(max(0.0, next_begin - time.monotonic()))
+                    if self._leave.is_set():
+                        break
+            self._one.finish()
+            return outcome
 
     @contextmanager
     def _leaving_on_signals(self) -> Iterator[None]:

@@ -1,15 +1,19 @@
-"""Locks between processes of one host, which end with the process that holds them."""
+"""Locks between processes, which end with the process that holds them."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from puller.errors import HeldElsewhere, SettingsError
+
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+"""What file systems without locks say."""
 
 
 def prepare_lock_dir(directory: Path) -> None:
@@ -58,5 +62,32 @@ def inheritable_lock(path: Path) -> Iterator[int]:
         except BlockingIOError as error:
             raise HeldElsewhere(f"a submission is still under way ({path})") from error
         yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def lock_of_all_hosts(path: Path) -> Iterator[None]:
+    """Hold a lock that processes of other hosts see too, where the file system has such locks.
+
+    Raises:
+        HeldElsewhere: another process holds it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise HeldElsewhere(f"{path} is locked") from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        try:
+            yield
+        finally:
+            # Closing would not do: a program that another thread starts at this moment has the
+            # descriptor, too, until it runs.
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)

@@ -18,12 +18,14 @@ class Outcome:
         unreachable: why the cloud could not be reached, if so.
         refused: why the cloud refused, if so.
         more: whether it left what it would have claimed, and the next pass should follow at once.
+        under_way: whether steps that take long go on after it.
         told: what earlier passes of this process have logged and what has not ended since.
     """
 
     unreachable: str | None = None
     refused: str | None = None
     more: bool = False
+    under_way: bool = False
     told: set[str] = field(default_factory=set)
 
     def note(self, error: CloudUnreachable | CloudRefused, about: str = "pass") -> None:

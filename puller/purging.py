@@ -37,7 +37,7 @@ class Purging:
         allocation = place.queue.read(allocation_id)
         if allocation is None or not allocation.purge_wanted:
             return
-        if any(record.allocation.job == allocation.job for record in place.journal.records()):
+        if any(record.allocation.job == allocation.job for record in place.journal.glance()):
             _LOG.info("job %r: not purged yet, it still has work here", allocation.job)
             return
         removal = Removal(place.settings, finished={})

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from job_protocol.identifiers import is_allocation_id
 from job_protocol.site_records import Heartbeat
 from puller import __version__
 from puller.cloud.waiting import Waiting
-from puller.errors import (
-    CloudRefused,
-    CloudUnreachable,
-    HeldElsewhere,
-    PullerError,
-    SchedulerUnavailable,
-    StagingError,
-)
-from puller.journal import JournalError, Phase, Record, TakenOver, told
+from puller.errors import CloudRefused, CloudUnreachable, StagingError
+from puller.isolated_steps import IsolatedSteps
+from puller.journal import JournalError, Phase, Record, told
 from puller.pass_outcome import Outcome
 from puller.site_attributes import site_attributes
 from puller.workplace import Listing, Workplace
@@ -31,9 +24,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-_AT_ONCE = 8
 HEARTBEAT_SECONDS = 60
 """How often a lingering puller writes its sign of life."""
 
@@ -46,6 +36,22 @@ meanwhile, and who wants something stopped, must not wait until a thousand jobs 
 
 HELD_SECONDS = 900
 """For how long a sign of life keeps other hosts from running the same installation."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What this site holds, in the midst of a pass.
+
+    Attributes:
+        records: as they stand after their steps.
+        busy: the allocations whose steps went on when that was found out.
+        known: the allocations that were held when the pass began. None of them is claimed in it,
+            whatever the queue says, which may be a moment old.
+    """
+
+    records: dict[str, Record]
+    busy: frozenset[str]
+    known: frozenset[str]
 
 
 class SitePass:
@@ -68,7 +74,7 @@ class SitePass:
         self._cannot_claim: str | None = None
         self._said: str | None = None
         self._strange: set[str] = set()
-        self._tell_after = 0.0
+        self._taking = IsolatedSteps(place.journal, lambda: self._steps.lifecycle)
 
     @cached_property
     def _attributes(self) -> dict[str, str]:
@@ -82,7 +88,7 @@ class SitePass:
 
         return steps_of(self._place)
 
-    def run(self, *, leaving: bool = True) -> Outcome:
+    def run(self, *, leaving: bool = True, to_the_end: bool = True) -> Outcome:
         """Make one pass.
 
         What is on the site is looked at even when the cloud is out of reach: a scheduler forgets
@@ -91,31 +97,44 @@ class SitePass:
         Args:
             leaving: whether no other pass of this process follows: then passing states are told
                 at once, since the next look may be far away.
+            to_the_end: whether to wait for steps that take long, as the transfer of a large file
+                does. Without, they go on while further passes see to everything else.
 
         Raises:
             HeldElsewhere: another host runs this installation, or has taken over meanwhile.
         """
         outcome = Outcome(told=self._told)
-        self._tell_after = 0.0 if leaving else TELL_AFTER
-        records = self._place.journal.records()
+        busy = self._taking.under_way()
+        last = leaving and not busy
+        records = self._place.journal.records(but=busy)
         if not 0 <= self._place.clock() - self._beaten_at < HEARTBEAT_SECONDS:
             try:
-                self.beat(len(records))
+                self.beat(len(records) + len(busy))
             except (CloudUnreachable, CloudRefused) as error:
                 outcome.note(error)
+        self._taking.prepare(outcome, tell_after=0.0 if last else TELL_AFTER, to_the_end=to_the_end)
         begun = time.monotonic()
-        mine = {record.id: record for record in self._advance(records, outcome)}
+        held = self._advance(records, busy)
         looked = time.monotonic() - begun
-        waiting = self._ask(mine, outcome)
+        waiting = self._ask(held, outcome)
         if waiting is not None:
-            self._stop(waiting, mine, outcome)
-            self._claim(waiting, mine, outcome, max(CLAIM_SECONDS, looked))
+            self._stop(waiting, held)
+            self._claim(waiting, held, outcome, max(CLAIM_SECONDS, looked))
             self._tell_whether_anything_can_be_claimed(outcome)
             # One after the other: they share the folder of what is being removed.
-            self._in_parallel(self._purge_one, waiting.purges, outcome, at_once=1)
+            self._taking.take(self._purge_one, waiting.purges, at_once=1, to_the_end=True)
         if outcome.unreachable is None and outcome.refused is None:
             self._told.clear()
+        outcome.under_way = bool(self._taking.under_way())
         return outcome
+
+    def finish(self) -> None:
+        """Wait for the steps that are under way.
+
+        Raises:
+            HeldElsewhere: another host has taken over meanwhile.
+        """
+        self._taking.finish()
 
     def beat(self, active: int | None = None) -> None:
         """Write the sign of life.
@@ -153,25 +172,28 @@ class SitePass:
             return None
         return "its administrator has switched submissions off (the kill switch)"
 
-    def _ask(self, mine: dict[str, Record], outcome: Outcome) -> Waiting | None:
+    def _ask(self, held: _Held, outcome: Outcome) -> Waiting | None:
         if outcome.unreachable:
             return None
-        free = self._free(mine)
+        free = self._free(held)
         try:
             return self._place.queue.waiting(int(self._place.clock()), free)
         except (CloudUnreachable, CloudRefused) as error:
             outcome.note(error)
             return None
 
-    def _free(self, mine: dict[str, Record]) -> int:
-        held = sum(1 for record in mine.values() if record.phase is not Phase.FENCED)
-        return max(0, self._place.settings.max_active - held)
+    def _free(self, held: _Held) -> int:
+        active = sum(record.phase is not Phase.FENCED for record in held.records.values())
+        return max(0, self._place.settings.max_active - active - len(held.busy))
 
     # ---- what this site holds ----
 
-    def _advance(self, records: list[Record], outcome: Outcome) -> list[Record]:
+    def _advance(self, records: list[Record], busy: frozenset[str]) -> _Held:
         listing = Listing(self._place.scheduler)
-        return self._in_parallel(lambda record: self._step(record, listing), records, outcome)
+        known = busy.union(record.id for record in records)
+        stepped = self._taking.take(lambda record: self._step(record, listing), records)
+        stand = {record.id: record for record in stepped}
+        return _Held(stand, (busy | self._taking.under_way()) - stand.keys(), known)
 
     def _step(self, record: Record, listing: Listing) -> Record | None:
         """Take an allocation as far as it goes in this pass."""
@@ -188,11 +210,13 @@ class SitePass:
             current = self._steps.watching.observe(current, listing)
             if current is not None and current.phase is Phase.SUBMITTED:
                 return self._steps.publishing.push_growing_logs(current)
-        if current is not None and current.phase is Phase.ENDED:
+        if current is not None and current.phase is Phase.ENDED and not self._taking.crowded():
             return self._steps.publishing.publish(current)
         return current
 
     def _begin(self, record: Record) -> Record | None:
+        if self._taking.crowded():
+            return record
         try:
             staged = self._steps.bringing.stage(record)
         except (StagingError, CloudRefused) as error:
@@ -205,9 +229,9 @@ class SitePass:
 
     # ---- what waits in the cloud ----
 
-    def _stop(self, waiting: Waiting, mine: dict[str, Record], outcome: Outcome) -> None:
-        wanted = [mine[allocation] for allocation in waiting.stops if allocation in mine]
-        self._in_parallel(self._stop_one, wanted, outcome)
+    def _stop(self, waiting: Waiting, held: _Held) -> None:
+        found = map(held.records.get, waiting.stops)
+        self._taking.take(self._stop_one, [record for record in found if record], to_the_end=True)
 
     def _stop_one(self, record: Record) -> Record | None:
         if record.phase is Phase.SUBMITTED:
@@ -216,9 +240,7 @@ class SitePass:
             return self._steps.lifecycle.stopped_before_submission(record)
         return record
 
-    def _claim(
-        self, waiting: Waiting, mine: dict[str, Record], outcome: Outcome, seconds: float
-    ) -> None:
+    def _claim(self, waiting: Waiting, held: _Held, outcome: Outcome, seconds: float) -> None:
         self._cannot_claim = None
         control = waiting.control
         if control.drain or not waiting.pending or not self._place.may_submit():
@@ -239,19 +261,19 @@ class SitePass:
         for one in waiting.pending:
             if not is_allocation_id(one):
                 self._tell_strange(one)
-            elif one not in mine:
+            elif one not in held.known:
                 wanted.append(one)
-        wanted = wanted[: self._free(mine)]
+        wanted = wanted[: self._free(held)]
         until = time.monotonic() + seconds
         left: list[str] = []
 
         def claim(one: str) -> Record | None:
-            if time.monotonic() < until:
+            if time.monotonic() < until and not self._taking.crowded():
                 return self._claim_one(one)
             left.append(one)
             return None
 
-        claimed = self._in_parallel(claim, wanted, outcome)
+        claimed = self._taking.take(claim, wanted)
         outcome.more = bool(left and claimed)
 
     def _tell_strange(self, what: str) -> None:
@@ -278,56 +300,6 @@ class SitePass:
 
     def _purge_one(self, allocation_id: str) -> None:
         self._steps.purging.purge(allocation_id)
-
-    # ---- isolation ----
-
-    def _in_parallel(
-        self,
-        step: Callable[[T], Record | None],
-        items: Iterable[T],
-        outcome: Outcome,
-        at_once: int = _AT_ONCE,
-    ) -> list[Record]:
-        """Take a step with each item; one that fails never keeps the others from theirs."""
-
-        def guarded(item: T) -> Record | None:
-            name = told(item) if isinstance(item, Record) else f"allocation {item}"
-            problem: Exception | None = None
-            try:
-                return step(item)
-            except (CloudUnreachable, CloudRefused) as error:
-                outcome.note(error, name)
-                problem = error if isinstance(error, CloudRefused) else None
-            except TakenOver:
-                raise
-            except (HeldElsewhere, SchedulerUnavailable) as error:
-                _LOG.warning("%s: %s", name, error)
-            except (PullerError, OSError) as error:
-                _LOG.error("%s: %s", name, error)
-                problem = error
-            except Exception:
-                _LOG.exception("%s: unexpected error; the next pass tries again", name)
-            return self._as_it_stands(item, problem)
-
-        todo = list(items)
-        if not todo:
-            return []
-        self._steps.lifecycle.tell_after = self._tell_after
-        with ThreadPoolExecutor(min(at_once, len(todo))) as pool:
-            return [record for record in pool.map(guarded, todo) if record is not None]
-
-    def _as_it_stands(self, item: object, problem: Exception | None) -> Record | None:
-        """What the journal says after a step that failed half-way; its user is told why."""
-        try:
-            held = self._place.journal.find(item.id if isinstance(item, Record) else str(item))
-            if held is not None and problem is not None:
-                self._steps.lifecycle.show_problem(held, str(problem))
-        except (CloudUnreachable, CloudRefused):
-            return held
-        except Exception:
-            _LOG.exception("%s: unexpected error", item)
-            return item if isinstance(item, Record) else None
-        return held
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from puller import push, site_pass, staging
+from puller import isolated_steps, push, staging
 from puller.schedulers.interface import SchedulerState
 from tests.kill_points.world import ACTIONS, World
 
@@ -34,7 +34,7 @@ def _one_after_the_other(
 @pytest.fixture
 def _repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread, so that hypothesis can repeat what it found; and no waiting for a disk."""
-    monkeypatch.setattr(site_pass, "_AT_ONCE", 1)
+    monkeypatch.setattr(isolated_steps, "_AT_ONCE", 1)
     monkeypatch.setattr(staging, "in_parallel", _one_after_the_other)
     monkeypatch.setattr(push, "in_parallel", _one_after_the_other)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)

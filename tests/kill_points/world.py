@@ -286,7 +286,7 @@ class World:
     ) -> bool:
         """A pass from its start to its end or death; whether it died."""
         faults = Faults(plan or {}, self.late, lambda: self._pause(installation, host), broken)
-        place = self._place(installation, host, faults)
+        place = self.place(installation, host, faults)
         try:
             SitePass(place, host).run()
         except Crash:
@@ -313,7 +313,7 @@ class World:
             if record.phase is Phase.FENCED:
                 installation.fenced.add(record.id)
 
-    def _place(self, installation: Installation, host: str, faults: Faults) -> Workplace:
+    def place(self, installation: Installation, host: str, faults: Faults) -> Workplace:
         home = installation.home
         (home / host).mkdir(parents=True, exist_ok=True)
         settings = Settings(

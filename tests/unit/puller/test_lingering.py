@@ -22,6 +22,8 @@ class Passes:
 
     during: Callable[[int], None] = lambda number: None
     leaving_more: int = 0
+    with_long_steps: int = 0
+    finished: int = 0
     begun: list[float] = field(default_factory=list)
     ended: int = 0
 
@@ -29,8 +31,14 @@ class Passes:
         self.begun.append(time.monotonic())
         self.during(len(self.begun))
         self.ended += 1
-        more = self.ended <= self.leaving_more
-        return Outcome(unreachable=f"pass {self.ended}", more=more)
+        return Outcome(
+            unreachable=f"pass {self.ended}",
+            more=self.ended <= self.leaving_more,
+            under_way=self.ended <= self.with_long_steps,
+        )
+
+    def finish(self) -> None:
+        self.finished += 1
 
     def beat(self) -> None:
         """Not called within a test's time."""
@@ -82,6 +90,22 @@ def test_who_is_told_to_leave_begins_no_further_claims() -> None:
     assert passes.ended == 1
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.1])
+def test_passes_go_on_as_long_as_a_step_does(seconds: float) -> None:
+    passes = Passes(with_long_steps=3)
+    lingering(passes, 0.2).run(time.monotonic() + seconds)
+    assert passes.ended == 4
+    assert passes.begun[-1] - passes.begun[0] >= 0.6
+
+
+def test_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("puller.lingering._OVERTIME", 0.5)
+    passes = Passes(with_long_steps=1_000_000)
+    lingering(passes, 0.05).run(time.monotonic())
+    assert 2 <= passes.ended <= 11
+    assert passes.finished == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_pass_that_is_told_to_end_finishes_its_step_first(number: signal.Signals) -> None:
     done: list[str] = []
@@ -93,7 +117,7 @@ def test_a_pass_that_is_told_to_end_finishes_its_step_first(number: signal.Signa
 
     passes = Passes(during=step)
     lingering(passes).run(time.monotonic() + 30)
-    assert (passes.ended, done) == (1, ["whole"])
+    assert (passes.ended, passes.finished, done) == (1, 1, ["whole"])
 
 
 def test_waiting_ends_at_once_when_it_is_told_to() -> None:

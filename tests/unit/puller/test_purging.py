@@ -56,7 +56,7 @@ def purge(jobs_dir: Path, wanted: Allocation | None, held: tuple[Record, ...] = 
     place: Any = SimpleNamespace(
         settings=SimpleNamespace(jobs_dir=jobs_dir),
         queue=queue,
-        journal=SimpleNamespace(records=lambda: list(held)),
+        journal=SimpleNamespace(glance=lambda: list(held)),
         clock=lambda: 1000.0,
     )
     Purging(place).purge(ALLOCATION)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,12 +20,16 @@ from job_protocol.audit_chain import chain_of
 from job_protocol.items import from_attributes
 from job_protocol.states import ClientStatus
 from puller.bringing import Bringing
+from puller.cloud.queue import CloudQueue
+from puller.cloud.waiting import Waiting
 from puller.errors import CloudRefused
 from puller.journal import Journal, Phase, Record
 from puller.pass_outcome import Outcome
 from puller.schedulers.interface import EndReason, SchedulerState
+from puller.site_pass import SitePass
 from puller.workplace import KILL_SWITCH
-from tests.kill_points.world import HOUR, World
+from tests.kill_points.world import HOUR, Faults, World
+from tests.patience import PATIENCE
 
 CLOUD = frozenset({"read", "write", "bucket"})
 
@@ -566,3 +572,85 @@ def test_what_has_ended_does_not_wait_until_all_that_waits_is_claimed(
     assert len(those(ClientStatus.QUEUED)) == len(those(ClientStatus.PENDING)) == 1
     one(world)
     assert those(ClientStatus.PENDING) == set()
+
+
+def passes_with_a_large_input(world: World, large: str, arrived: threading.Event) -> SitePass:
+    """A puller that lingers, and for which the inputs of one job take their time."""
+    job = world.item(large)["job"]
+
+    def fetch(key: str) -> None:
+        if key.startswith(f"{job}/"):
+            assert arrived.wait(PATIENCE)
+
+    place = world.place(world.installations[0], "a1", Faults({}, [], lambda: None, frozenset()))
+    slow = dataclasses.replace(place.bucket, before_fetch=fetch)  # type: ignore[type-var]
+    return SitePass(dataclasses.replace(place, bucket=slow), "a1", lingering=True)
+
+
+def test_a_large_input_keeps_nobody_else_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("puller.at_work.LONG_AFTER", 0.1)
+    large, small = world.upload(), world.upload()
+    arrived = threading.Event()
+    passes = passes_with_a_large_input(world, large, arrived)
+    try:
+        assert passes.run(leaving=False, to_the_end=False).under_way
+        start_all(world)
+        finish_all(world)
+        assert passes.run(leaving=False, to_the_end=False).under_way
+        assert status(world, small) is ClientStatus.COMPLETE
+        assert status(world, large) is ClientStatus.STARTING
+        assert heartbeat(world)["active"] == 0
+    finally:
+        arrived.set()
+        passes.finish()
+    start_all(world)
+    finish_all(world)
+    assert not passes.run().under_way
+    assert status(world, large) is ClientStatus.COMPLETE
+
+
+def test_what_is_under_way_is_not_claimed_again_because_the_queue_is_a_moment_old(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("puller.at_work.LONG_AFTER", 0.1)
+    large = world.upload()
+    arrived = threading.Event()
+    passes = passes_with_a_large_input(world, large, arrived)
+    ask = CloudQueue.waiting
+
+    def stale(self: CloudQueue, now: int, free: int) -> Waiting:
+        """The step that was under way ends while the queue is asked."""
+        arrived.set()
+        passes.finish()
+        return dataclasses.replace(ask(self, now, free), pending=(large,))
+
+    assert passes.run(leaving=False, to_the_end=False).under_way
+    token = world.item(large)["token"]
+    monkeypatch.setattr(CloudQueue, "waiting", stale)
+    assert not passes.run(leaving=False, to_the_end=False).under_way
+    (record,) = records(world)
+    assert (record.token, record.phase) == (token, Phase.SUBMITTED)
+
+
+def test_what_takes_long_counts_for_what_may_be_active(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("puller.at_work.LONG_AFTER", 0.1)
+    large = world.upload()
+    arrived = threading.Event()
+    passes = passes_with_a_large_input(world, large, arrived)
+    asked: list[int] = []
+    ask = CloudQueue.waiting
+
+    def note(self: CloudQueue, now: int, free: int) -> Waiting:
+        asked.append(free)
+        return ask(self, now, free)
+
+    monkeypatch.setattr(CloudQueue, "waiting", note)
+    for _ in range(2):
+        passes.run(leaving=False, to_the_end=False)
+    arrived.set()
+    passes.finish()
+    assert asked[0] - asked[1] == 1
