@@ -56,6 +56,10 @@ CHANGED = (
         "a burst of 1,000: what had ended first was told when the last was submitted, 37 s later",
         "a pass claims for 5 s, then what has ended meanwhile comes first",
     ),
+    (
+        "100 uploads: the emulator started 78 processes of the intake, and results took 50 s",
+        "calls wait for one of four processes for each CPU: 12 s",
+    ),
 )
 """What profiles and these measurements showed, and what was changed because of that."""
 

@@ -1,10 +1,11 @@
-"""Starts MiniStack, and does three things that it leaves out.
+"""Starts MiniStack, and does some things that it leaves out.
 
 It runs under the emulator's own interpreter, as a file: nothing of this project can be imported.
 Without `dynamodb:LeadingKeys` every statement that guards a partition of the job table by it (with
 `Null` beside it) would refuse everything, so nothing about those statements could be tried out.
 Without ranges of versions a large input, which is always a named version, would come whole and in
 one stream, never in parts.
+Without a bound of processes a hundred uploads at once start nearly as many of the intake's.
 Without the windows of stream mappings, which a benchmark asks for, each passing state of a job is
 published at once and costs what AWS would not charge.
 """
@@ -21,6 +22,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 _EQUALITY = re.compile(r"([#\w]+)\s*=\s*(:\w+)")
+
+_LEAST_WORKERS = 8
+_WORKERS_PER_CPU = 4
+"""Processes of one function that the emulator starts at most."""
 
 
 def leading_keys(request: Mapping[str, Any], tables: Mapping[str, Any]) -> list[str]:
@@ -182,6 +187,39 @@ class StreamWindows:
         return len(records) < size and self._clock() - self._opened[batch] < window
 
 
+class BoundedWorkers:
+    """Lets calls of a function wait for a process of it, where there are enough of them.
+
+    The emulator starts a process for each call that finds none free. While a machine with two CPUs
+    starts one, further calls come, each of which starts one more: 100 uploads at once made 78.
+    A function that calls itself would wait for itself, so that no call waits for ever.
+    """
+
+    def __init__(self, lambdas: Any, most: int, patience: float = 60.0) -> None:
+        """Bound the processes of an emulator.
+
+        Args:
+            lambdas: its module of Lambda.
+            most: processes of a function.
+            patience: seconds that a call waits for one of them, before it gets one of its own.
+        """
+        self._most = most
+        self._patience = patience
+        self._acquire = lambdas.acquire_worker
+
+    def acquire(self, name: str, config: Any, code: bytes, **named: Any) -> Any:
+        """A process for a call, and where it comes from; in place of the emulator's own."""
+        deadline = time.monotonic() + self._patience
+        while time.monotonic() < deadline:
+            worker, origin = self._acquire(
+                name, config, code, **{**named, "max_concurrency": self._most}
+            )
+            if worker is not None:
+                return worker, origin
+            time.sleep(0.005)
+        return self._acquire(name, config, code, **named)
+
+
 def main() -> None:
     """Run the emulator until it is stopped."""
     actions: Any = importlib.import_module("ministack.core.iam_actions")
@@ -200,8 +238,10 @@ def main() -> None:
     actions.dynamodb_service_context = with_leading_keys
     s3: Any = importlib.import_module("ministack.services.s3")
     s3._get_object = _ranges_of_versions(s3)
+    lambdas: Any = importlib.import_module("ministack.services.lambda_svc")
+    most = max(_LEAST_WORKERS, _WORKERS_PER_CPU * (os.cpu_count() or 1))
+    lambdas.acquire_worker = BoundedWorkers(lambdas, most).acquire
     if os.environ.get("JOBFERRY_STREAM_WINDOWS"):
-        lambdas: Any = importlib.import_module("ministack.services.lambda_svc")
         windows = StreamWindows(lambdas, dynamodb, time.monotonic)
         mappings = lambdas._iter_all_esms
         lambdas._iter_all_esms = lambda: windows.ready(mappings())
