@@ -62,7 +62,7 @@ audit: $(AUDIT_VENV)/.installed ## known weaknesses of the locked packages (need
 	@$(AUDIT_VENV)/bin/python -m tools.known_weaknesses $(AUDIT_ARGS)
 
 .PHONY: bench
-bench: install $(BENCH_VENV)/.installed ## measure everything, write docs/benchmarks.md (40 minutes, a machine for itself)
+bench: install $(BENCH_VENV)/.installed ## measure everything, write docs/benchmarks.md (45 minutes, a machine for itself)
 	$(BIN)/python -m benchmarks
 
 .PHONY: bench-quick

@@ -193,6 +193,7 @@ def _verdicts(burst: Burst, measured: Measured) -> Iterator[Verdict]:
     slower = _seconds(ours) / _seconds(loop)
     emulator, cloud, machine = (median(values) for values in _busy(ours))
     cpus = os.cpu_count() or 1
+    own = f"and {machine - cloud:.2f} of it is the site's own (Slurm, jobs, the puller's Python)"
     limited = emulator > _ALL or machine > _ALL * cpus
     yield Verdict(
         f"{burst}: within {OF_SBATCH} of sbatch in a loop with no cloud",
@@ -200,7 +201,7 @@ def _verdicts(burst: Burst, measured: Measured) -> Iterator[Verdict]:
         slower <= OF_SBATCH,
         f"the emulator used {emulator:.2f} CPUs, with its functions {cloud:.2f}, "
         f"the machine {machine:.2f} of {cpus}"
-        + (": that was the limit" if limited and slower > OF_SBATCH else ""),
+        + (f": that was the limit, {own}" if limited and slower > OF_SBATCH else ""),
     )
 
 
