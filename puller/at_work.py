@@ -85,7 +85,7 @@ class AtWork(Generic[R]):
 
         Args:
             work: the step.
-            items: each with the name of its step, of which none is under way.
+            items: each with the name of its step; one whose step is under way is left out.
             at_once: how many steps, without those that take long.
             to_the_end: whether to wait for those that take long, too.
 
@@ -97,7 +97,7 @@ class AtWork(Generic[R]):
                 what had begun has ended, or takes long.
         """
         patience = math.inf if to_the_end else LONG_AFTER
-        waiting = iter(items)
+        waiting = (item for item in items if item[0] not in self._steps)
         begun: list[str] = []
         results: list[R] = []
         failure: BaseException | None = None

@@ -69,7 +69,7 @@ class IsolatedSteps:
 
         Args:
             step: the step.
-            items: none of them is under way.
+            items: those whose steps are under way are left out.
             at_once: how many steps, without those that take long; None for as many as usual.
             to_the_end: whether to wait for all, whatever the pass does.
 

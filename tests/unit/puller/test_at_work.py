@@ -69,6 +69,15 @@ def test_one_that_takes_long_goes_on(held: Held) -> None:
     assert at_work.under_way() == frozenset()
 
 
+def test_what_is_under_way_has_no_second_step(held: Held) -> None:
+    at_work: AtWork[str] = AtWork()
+    take(at_work, held, "long")
+    assert take(at_work, held, "long", "a") == {"a"}
+    assert held.begun == ["long", "a"]
+    held.let_go.set()
+    at_work.finish()
+
+
 def test_who_waits_to_the_end_gets_all(held: Held) -> None:
     at_work: AtWork[str] = AtWork()
     threading.Timer(0.4, held.let_go.set).start()
@@ -94,7 +103,10 @@ def test_however_many_take_long_the_threads_are_bounded(held: Held) -> None:
     names = [f"long {number}" for number in range(100)]
     taking = threading.Thread(target=take, args=(at_work, held, *names))
     taking.start()
-    time.sleep(1)
+    deadline = time.monotonic() + PATIENCE
+    while len(held.begun) < 3 * MOST_LONG and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
     assert len(held.begun) == 3 * MOST_LONG
     held.let_go.set()
     taking.join(PATIENCE)

@@ -574,73 +574,75 @@ def test_what_has_ended_does_not_wait_until_all_that_waits_is_claimed(
     assert those(ClientStatus.PENDING) == set()
 
 
-def passes_with_a_large_input(world: World, large: str, arrived: threading.Event) -> SitePass:
-    """A puller that lingers, and for which the inputs of one job take their time."""
-    job = world.item(large)["job"]
+class Large:
+    """A puller that lingers, and an allocation whose inputs take their time to arrive there."""
 
-    def fetch(key: str) -> None:
-        if key.startswith(f"{job}/"):
-            assert arrived.wait(PATIENCE)
+    def __init__(self, world: World) -> None:
+        self.allocation = world.upload()
+        self.arrived = threading.Event()
+        job = world.item(self.allocation)["job"]
 
-    place = world.place(world.installations[0], "a1", Faults({}, [], lambda: None, frozenset()))
-    slow = dataclasses.replace(place.bucket, before_fetch=fetch)  # type: ignore[type-var]
-    return SitePass(dataclasses.replace(place, bucket=slow), "a1", lingering=True)
+        def fetch(key: str) -> None:
+            if key.startswith(f"{job}/"):
+                assert self.arrived.wait(PATIENCE)
+
+        place = world.place(world.installations[0], "a1", Faults({}, [], lambda: None, frozenset()))
+        slow = dataclasses.replace(place.bucket, before_fetch=fetch)  # type: ignore[type-var]
+        self._passes = SitePass(dataclasses.replace(place, bucket=slow), "a1", lingering=True)
+
+    def one_pass(self) -> bool:
+        """A pass; whether something is under way after it."""
+        return self._passes.run(leaving=False, to_the_end=False).under_way
+
+    def arrives(self) -> None:
+        self.arrived.set()
+        self._passes.finish()
 
 
-def test_a_large_input_keeps_nobody_else_waiting(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def large(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Large]:
     monkeypatch.setattr("puller.at_work.LONG_AFTER", 0.1)
-    large, small = world.upload(), world.upload()
-    arrived = threading.Event()
-    passes = passes_with_a_large_input(world, large, arrived)
-    try:
-        assert passes.run(leaving=False, to_the_end=False).under_way
+    made = Large(world)
+    yield made
+    made.arrives()
+
+
+def test_a_large_input_keeps_nobody_else_waiting(world: World, large: Large) -> None:
+    small = world.upload()
+    while status(world, small) is not ClientStatus.COMPLETE:
+        assert large.one_pass()
         start_all(world)
         finish_all(world)
-        assert passes.run(leaving=False, to_the_end=False).under_way
-        assert status(world, small) is ClientStatus.COMPLETE
-        assert status(world, large) is ClientStatus.STARTING
-        assert heartbeat(world)["active"] == 0
-    finally:
-        arrived.set()
-        passes.finish()
+    assert status(world, large.allocation) is ClientStatus.STARTING
+    assert heartbeat(world)["active"] == 0
+    large.arrives()
     start_all(world)
     finish_all(world)
-    assert not passes.run().under_way
-    assert status(world, large) is ClientStatus.COMPLETE
+    one(world)
+    assert status(world, large.allocation) is ClientStatus.COMPLETE
 
 
 def test_what_is_under_way_is_not_claimed_again_because_the_queue_is_a_moment_old(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, large: Large, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("puller.at_work.LONG_AFTER", 0.1)
-    large = world.upload()
-    arrived = threading.Event()
-    passes = passes_with_a_large_input(world, large, arrived)
     ask = CloudQueue.waiting
 
     def stale(self: CloudQueue, now: int, free: int) -> Waiting:
         """The step that was under way ends while the queue is asked."""
-        arrived.set()
-        passes.finish()
-        return dataclasses.replace(ask(self, now, free), pending=(large,))
+        large.arrives()
+        return dataclasses.replace(ask(self, now, free), pending=(large.allocation,))
 
-    assert passes.run(leaving=False, to_the_end=False).under_way
-    token = world.item(large)["token"]
+    assert large.one_pass()
+    token = world.item(large.allocation)["token"]
     monkeypatch.setattr(CloudQueue, "waiting", stale)
-    assert not passes.run(leaving=False, to_the_end=False).under_way
+    assert not large.one_pass()
     (record,) = records(world)
     assert (record.token, record.phase) == (token, Phase.SUBMITTED)
 
 
 def test_what_takes_long_counts_for_what_may_be_active(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    large: Large, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("puller.at_work.LONG_AFTER", 0.1)
-    large = world.upload()
-    arrived = threading.Event()
-    passes = passes_with_a_large_input(world, large, arrived)
     asked: list[int] = []
     ask = CloudQueue.waiting
 
@@ -650,7 +652,5 @@ def test_what_takes_long_counts_for_what_may_be_active(
 
     monkeypatch.setattr(CloudQueue, "waiting", note)
     for _ in range(2):
-        passes.run(leaving=False, to_the_end=False)
-    arrived.set()
-    passes.finish()
+        large.one_pass()
     assert asked[0] - asked[1] == 1
